@@ -1,5 +1,5 @@
 /* io.h: the few file operations that durable files are made of, behind one table of functions, so that tests can
- * drop, tear, reorder and refuse writes (tests/io_fault.c).  Offsets and lengths are bytes. */
+ * drop, tear, reorder and refuse writes (tests/io_fault.h).  Offsets and lengths are bytes. */
 #ifndef DSDN_LOG_IO_H
 #define DSDN_LOG_IO_H
 
@@ -28,6 +28,23 @@ struct dsdn_io {
 
 /* The operating system. */
 extern const struct dsdn_io dsdn_io_system;
+
+/* dsdn_fail_at is dsdn_fail with a place: path (may be NULL) and offset (or DSDN_NO_OFFSET). */
+int dsdn_fail_at(struct dsdn_error *error, int code, const char *path, uint64_t offset, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+
+/* dsdn_io_open opens path (always with O_CLOEXEC), retrying EINTR.  *fd is -1 after a failure. */
+int dsdn_io_open(const struct dsdn_io *io, const char *path, int flags, mode_t mode, int *fd,
+                 struct dsdn_error *error);
+
+/* dsdn_io_size asks for the length of a file. */
+int dsdn_io_size(const struct dsdn_io *io, int fd, uint64_t *size, const char *path, struct dsdn_error *error);
+
+/* dsdn_io_truncate sets the length of a file, retrying EINTR.  Durable after dsdn_io_sync only. */
+int dsdn_io_truncate(const struct dsdn_io *io, int fd, uint64_t len, const char *path, struct dsdn_error *error);
+
+/* dsdn_io_sync_dir makes the names in a directory durable, retrying EINTR. */
+int dsdn_io_sync_dir(const struct dsdn_io *io, const char *path, struct dsdn_error *error);
 
 /* dsdn_io_read_at reads exactly len bytes.  DSDN_E_TRUNCATED at the end of the file (with the offset where it
  * ended), DSDN_E_IO otherwise.  `path` is for the message only. */
