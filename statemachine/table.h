@@ -53,8 +53,7 @@ struct dsdn_table_desc {
     const char *name, *role_name, *doc;
     uint32_t row_size, key_len, value_max;
     const struct dsdn_column *(*columns)(void); /* ends with a column whose name is NULL */
-    struct dsdn_index_desc indexes[DSDN_INDEX_MAX];
-    uint32_t index_cnt;
+    struct dsdn_index_desc indexes[DSDN_INDEX_MAX + 1]; /* ends with an entry whose name is NULL */
     /* Write the value (all columns but the key) and return its length.  ranks NULL: references are keys, the form that is
      * hashed.  ranks[t][row]: references are the rank of the row in key order, the form of checkpoints. */
     uint32_t (*encode)(const struct dsdn_state *s, const void *row, uint8_t *out, const uint32_t *const *ranks);
@@ -87,9 +86,10 @@ struct dsdn_table {
 };
 
 /* dsdn_key_hash mixes a key of len bytes with the process seed (multiply-fold, after wyhash by Wang Yi). */
+__extension__ typedef unsigned __int128 dsdn_u128;
 static inline uint64_t dsdn_key_mix(uint64_t a, uint64_t b)
 {
-    unsigned __int128 m = (unsigned __int128)a * b;
+    dsdn_u128 m = (dsdn_u128)a * b;
     return (uint64_t)m ^ (uint64_t)(m >> 64);
 }
 

@@ -1,0 +1,48 @@
+/* state.h: all tables of one log's state.  The engine owns one; reducers and queries get it by pointer. */
+#ifndef DSDN_STATEMACHINE_STATE_H
+#define DSDN_STATEMACHINE_STATE_H
+
+#include "statemachine/table.h"
+
+#define DSDN_STATE_TABLES_MAX 48u
+
+struct dsdn_state {
+    struct dsdn_table tables[DSDN_STATE_TABLES_MAX];
+    uint32_t table_cnt;
+    uint64_t seed;      /* of key hashes; any value, results do not depend on it */
+    bool fingerprint;   /* keep the old value hash of rows that change, for the row-change hash of a batch */
+    bool settling;      /* some table has rows to return into its ordered indexes */
+    struct dsdn_old_value *old_values; /* first-touch value hashes of this batch, when fingerprint */
+    uint32_t old_cnt, old_cap;
+    bool failed;        /* an allocation inside fingerprinting failed; reported at the end of the batch */
+};
+
+/* What a row was when the batch first touched it. */
+struct dsdn_old_value {
+    uint16_t table;
+    uint8_t key[DSDN_KEY_MAX];
+    uint8_t value_hash[32]; /* zero: it did not exist */
+};
+
+/* dsdn_state_init makes the tables of table_cnt descriptors, each with room for `rows` rows. */
+int dsdn_state_init(struct dsdn_state *s, const struct dsdn_table_desc *const *descs, uint32_t table_cnt, uint64_t seed,
+                    uint32_t rows, struct dsdn_error *error);
+void dsdn_state_free(struct dsdn_state *s);
+
+/* dsdn_state_settle returns edited rows into their ordered indexes.  The engine calls it after every event. */
+void dsdn_state_settle(struct dsdn_state *s);
+
+/* Encoding references (used by generated encoders): the key of row `row` of table `table`, or its rank. */
+uint8_t *dsdn_state_put_ref(const struct dsdn_state *s, uint32_t table, uint32_t row, const uint32_t *const *ranks,
+                            uint8_t *out);
+/* cnt references as a set in key order: u8 cnt, then keys or ranks, ascending. */
+uint8_t *dsdn_state_put_refs(const struct dsdn_state *s, uint32_t table, const uint32_t *rows, uint32_t cnt,
+                             const uint32_t *const *ranks, uint8_t *out);
+
+/* dsdn_state_value_hash: SHA-256(0x03 || value), see tree.h. */
+void dsdn_state_value_hash(const struct dsdn_state *s, uint32_t table, uint32_t row, uint8_t out[32]);
+
+/* Bytes of memory of all rows, slots, indexes and trees. */
+size_t dsdn_state_memory(const struct dsdn_state *s);
+
+#endif
