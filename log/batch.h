@@ -9,6 +9,8 @@
  * Bundle, 120 bytes, then events:
  *     0 kind u8    1 scheme u8    2 author[32]    34 nonce u64    42 valid_until u64 (ms, 0 = none)
  *    50 event_count u16    52 events_len u32    56 sig[64]    120 events
+ *   Scheme is 1 in every kind.  In kind 0 author, nonce, valid_until and sig are zero: the batch signature covers it.
+ *   event_count is at least 1 and the frames fill events_len exactly (whoever walks the events checks the latter).
  * Event frame: type u16, version u8, payload_len varint, payload.
  * Direct bundle blob: magic "DSDD", genesis[32], bundle.
  * Certificate (inside a "DSDC" blob, before the unchanged batch): see struct dsdn_certificate. */
@@ -98,8 +100,9 @@ struct dsdn_certificate {
 /* dsdn_header_encode writes the 225 bytes of the header. */
 void dsdn_header_encode(const struct dsdn_header *header, uint8_t out[DSDN_HEADER_LEN]);
 
-/* dsdn_header_decode reads a header and checks magic, format and internal bounds (body_len at most
- * DSDN_BATCH_LIMIT, bundle_count * DSDN_BUNDLE_LEN at most body_len).  FORMAT, TRUNCATED, TOO_LARGE. */
+/* dsdn_header_decode reads a header from the front of bytes and checks magic and format (FORMAT), that the whole batch
+ * is at most DSDN_BATCH_LIMIT (TOO_LARGE), and that bundle_count bundles can fill body_len, which is zero exactly when
+ * bundle_count is (MALFORMED).  TRUNCATED when len is below DSDN_HEADER_LEN. */
 int dsdn_header_decode(const uint8_t *bytes, size_t len, struct dsdn_header *header, struct dsdn_error *error);
 
 /* dsdn_batch_hash: H("dsdn/batchid/1", header), the identity of a batch. */
@@ -140,32 +143,36 @@ int dsdn_certificate_decode(const uint8_t *bytes, size_t len, struct dsdn_certif
 /* dsdn_certificate_message: what each signer signs. */
 void dsdn_certificate_message(const uint8_t genesis[32], uint32_t set_id, uint64_t sequence,
                               const uint8_t batch_hash[32], uint8_t out[32]);
-/* dsdn_certificate_verify checks that at least ceil(2n/3) of the n members (32-byte keys, in set order) signed. */
+/* dsdn_certificate_verify checks that certificate is about n members and at least ceil(2n/3) of them (32-byte keys, in
+ * set order) signed; one bad signature spoils it.  That set_id names this set is for the caller to check.
+ * SIGNATURE otherwise. */
 int dsdn_certificate_verify(const struct dsdn_certificate *certificate, const uint8_t *members, uint32_t n,
                             const uint8_t genesis[32], uint64_t sequence, const uint8_t batch_hash[32],
                             struct dsdn_key_cache *cache, struct dsdn_error *error);
 /* dsdn_certificate_encode writes one from signatures[i] (64 bytes, NULL = did not sign) of n members; returns the
- * length, or 0 when cap is too small. */
+ * length, or 0 when cap is too small, n is not in 1 .. DSDN_QUORUM_MEMBER_MAX or nobody signed. */
 size_t dsdn_certificate_encode(uint32_t set_id, const uint8_t *const *signatures, uint32_t n, uint8_t *out, size_t cap);
 
 /* dsdn_certified_decode reads a "DSDC" blob: magic, certificate, batch. */
 int dsdn_certified_decode(const uint8_t *bytes, size_t len, struct dsdn_certificate *certificate,
                           struct dsdn_batch *batch, struct dsdn_error *error);
 
-/* Building.  A builder owns one growing buffer; it is reused from batch to batch. */
+/* Building.  A builder owns one growing buffer; it is reused from batch to batch.  Calls out of order are USAGE,
+ * a batch above DSDN_BATCH_LIMIT is TOO_LARGE; a call that fails leaves the builder as it was. */
 struct dsdn_batch_builder;
 struct dsdn_batch_builder *dsdn_batch_builder_new(void);
 void dsdn_batch_builder_free(struct dsdn_batch_builder *b);
 /* Forget all bundles. */
 void dsdn_batch_builder_reset(struct dsdn_batch_builder *b);
-/* Open a bundle; events follow; close it with _end, which fills lengths and, for kinds 1 and 2, signs with key. */
+/* Open a bundle; events follow; close it with _end, which fills lengths and, for kinds 1 and 2, signs with key, the
+ * author's.  Kind 0: author NULL or zero, nonce and valid_until zero; genesis and key are not looked at. */
 int dsdn_batch_builder_begin(struct dsdn_batch_builder *b, uint8_t kind, const uint8_t author[32], uint64_t nonce,
                              uint64_t valid_until, struct dsdn_error *error);
 int dsdn_batch_builder_event(struct dsdn_batch_builder *b, uint16_t type, uint8_t version, const uint8_t *payload,
                              uint32_t len, struct dsdn_error *error);
 int dsdn_batch_builder_end(struct dsdn_batch_builder *b, const uint8_t genesis[32], const struct dsdn_sign_key *key,
                            struct dsdn_error *error);
-/* A whole encoded bundle as it came from its author (pool, direct). */
+/* A whole encoded bundle as it came from its author (pool, direct); its form is checked, its signature is not. */
 int dsdn_batch_builder_bundle(struct dsdn_batch_builder *b, const uint8_t *bundle, size_t len,
                               struct dsdn_error *error);
 /* Bytes of the body so far; events in the open bundle. */

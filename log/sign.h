@@ -35,11 +35,15 @@ bool dsdn_key_valid(const uint8_t public_key[32]);
 
 /* A bounded cache of keys that passed rule 1.  One per thread, no locking. */
 struct dsdn_key_cache;
-struct dsdn_key_cache *dsdn_key_cache_new(uint32_t capacity); /* NULL: no memory.  capacity is a power of two */
+struct dsdn_key_cache *dsdn_key_cache_new(uint32_t capacity); /* NULL: no memory.  capacity in keys, a power of two */
 void dsdn_key_cache_free(struct dsdn_key_cache *cache);
 
 /* dsdn_verify says whether signature is valid for digest under key by both rules.  cache may be NULL. */
 bool dsdn_verify(struct dsdn_key_cache *cache, const uint8_t public_key[32], const uint8_t digest[32],
                  const uint8_t signature[64]);
+
+/* dsdn_verify_message is the same rule for a message that is not a digest (test vectors, foreign protocols). */
+bool dsdn_verify_message(struct dsdn_key_cache *cache, const uint8_t public_key[32], const void *message,
+                         size_t len, const uint8_t signature[64]);
 
 #endif
