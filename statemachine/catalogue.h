@@ -53,7 +53,7 @@ struct dsdn_context {
     uint8_t event_version;
     const uint8_t *payload;
     uint32_t payload_len;
-    uint64_t hash[DSDN_EVENT_KEYS_MAX]; /* key hashes of the event's TOUCH lines, in order */
+    const uint64_t *hash;        /* key hashes of the event's TOUCH lines, in order */
 };
 
 /* One framed, checked and hashed event, ready to reduce. */

@@ -20,6 +20,7 @@ struct dsdn_state {
 /* What a row was when the batch first touched it. */
 struct dsdn_old_value {
     uint16_t table;
+    uint32_t row; /* its number then */
     uint8_t key[DSDN_KEY_MAX];
     uint8_t value_hash[32]; /* zero: it did not exist */
 };
@@ -28,6 +29,10 @@ struct dsdn_old_value {
 int dsdn_state_init(struct dsdn_state *s, const struct dsdn_table_desc *const *descs, uint32_t table_cnt, uint64_t seed,
                     uint32_t rows, struct dsdn_error *error);
 void dsdn_state_free(struct dsdn_state *s);
+
+/* dsdn_state_remember records what a row was before the batch first touches it (fingerprint mode); `existed` is false for
+ * a row that is being inserted. */
+void dsdn_state_remember(struct dsdn_state *s, const struct dsdn_table *t, uint32_t row, bool existed);
 
 /* dsdn_state_settle returns edited rows into their ordered indexes.  The engine calls it after every event. */
 void dsdn_state_settle(struct dsdn_state *s);

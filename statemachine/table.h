@@ -70,7 +70,7 @@ struct dsdn_table {
     uint64_t *live; /* bit per row */
     uint32_t row_end, live_cnt, row_cap, free_cnt;
     bool track;     /* mark rows that change: somebody will ask for a root or a fingerprint */
-    bool settling;  /* rows wait to return into ordered indexes */
+    bool indexed;   /* has ordered indexes */
 
     const struct dsdn_table_desc *desc;
     struct dsdn_state *state;
@@ -81,8 +81,10 @@ struct dsdn_table {
     struct dsdn_ordered *index[DSDN_INDEX_MAX];
     uint32_t *unsettled; /* rows taken out of their indexes while they are edited */
     uint32_t unsettled_cnt;
+    uint64_t *touched;      /* bit per row: old value recorded in this batch, when the state takes fingerprints */
     struct dsdn_tree *tree; /* NULL until a root is asked for */
     uint32_t number;        /* index in the state */
+    size_t slots_len, rows_len, live_len, free_len, dirty_len, dirty_rows_len, unsettled_len, touched_len; /* bytes */
 };
 
 /* dsdn_key_hash mixes a key of len bytes with the process seed (multiply-fold, after wyhash by Wang Yi). */
@@ -165,6 +167,9 @@ uint32_t dsdn_table_insert(struct dsdn_table *t, const uint8_t *key, uint64_t ha
 /* dsdn_table_erase removes a live row.  No other row may refer to it. */
 void dsdn_table_erase(struct dsdn_table *t, uint32_t row);
 
+/* dsdn_table_track starts marking rows that change; every row there is counts as changed. */
+int dsdn_table_track(struct dsdn_table *t, struct dsdn_error *error);
+
 /* dsdn_table_reserve makes room for `extra` more rows, so that as many inserts cannot fail.  Row pointers move. */
 int dsdn_table_reserve(struct dsdn_table *t, uint32_t extra, struct dsdn_error *error);
 
@@ -172,6 +177,12 @@ int dsdn_table_reserve(struct dsdn_table *t, uint32_t extra, struct dsdn_error *
 int dsdn_table_init(struct dsdn_table *t, struct dsdn_state *s, uint32_t number, const struct dsdn_table_desc *desc,
                     uint32_t rows, struct dsdn_error *error);
 void dsdn_table_free(struct dsdn_table *t);
+
+/* dsdn_table_index_all fills the (empty) ordered indexes from the rows: after a restore. */
+int dsdn_table_index_all(struct dsdn_table *t, struct dsdn_error *error);
+
+/* dsdn_table_settle puts edited rows back into the ordered indexes. */
+void dsdn_table_settle(struct dsdn_table *t);
 
 /* dsdn_table_sorted returns a new array (malloc, the caller frees) of the live_cnt row numbers in key order. */
 int dsdn_table_sorted(const struct dsdn_table *t, uint32_t **rows, struct dsdn_error *error);

@@ -1,0 +1,76 @@
+/* engine.h: the state machine: judges batches (protocol.md, section 5), applies them (section 10), computes roots (11).
+ *
+ * One engine holds the state of one log.  It is single-threaded: prepare batches on any thread (prepare.h), judge and apply
+ * them on one.  Apply never fails half-way: it reserves every row first, so after an error the state is what it was. */
+#ifndef DSDN_STATEMACHINE_ENGINE_H
+#define DSDN_STATEMACHINE_ENGINE_H
+
+#include "statemachine/prepare.h"
+#include "statemachine/system.h"
+
+struct dsdn_engine_options {
+    uint64_t hash_seed;    /* of the tables' hashes: random in apps; results do not depend on it */
+    uint32_t initial_rows; /* rows to reserve per table at the start; 0 = a few */
+    bool fingerprint;      /* row-change hash of every batch */
+};
+
+struct dsdn_engine;
+
+/* dsdn_engine_new makes an empty engine for a catalogue, which must outlive it. */
+int dsdn_engine_new(const struct dsdn_catalogue *catalogue, const struct dsdn_engine_options *options,
+                    struct dsdn_engine **engine, struct dsdn_error *error);
+void dsdn_engine_free(struct dsdn_engine *e);
+
+/* dsdn_engine_genesis applies the canonical bytes of GenesisDeclared to an empty engine. */
+int dsdn_engine_genesis(struct dsdn_engine *e, const uint8_t *bytes, size_t len, struct dsdn_error *error);
+
+const struct dsdn_state *dsdn_engine_state(const struct dsdn_engine *e);
+/* For restoring checkpoints and for tests; everyone else reads. */
+struct dsdn_state *dsdn_engine_state_for_restore(struct dsdn_engine *e);
+/* dsdn_engine_restored tells the engine that its tables were filled from a checkpoint. */
+int dsdn_engine_restored(struct dsdn_engine *e, struct dsdn_error *error);
+const struct dsdn_catalogue *dsdn_engine_catalogue(const struct dsdn_engine *e);
+uint64_t dsdn_engine_seed(const struct dsdn_engine *e);
+
+/* dsdn_engine_judge says whether a prepared batch is valid after the engine's newest: 0, or the reason (a code of class 3,
+ * UPGRADE_REQUIRED to halt before it).  certificate: for takeover batches, else NULL. */
+int dsdn_engine_judge(const struct dsdn_engine *e, const struct dsdn_prepared *p,
+                      const struct dsdn_certificate *certificate, struct dsdn_error *error);
+
+/* dsdn_engine_apply applies a valid batch: p->outcomes tells what became of each event.  Only NO_MEMORY can fail it, and
+ * then nothing happened. */
+int dsdn_engine_apply(struct dsdn_engine *e, struct dsdn_prepared *p, struct dsdn_error *error);
+
+/* The row-change hash of the newest batch: H("dsdn/changes/1", for every changed row in order of (table id, key hash):
+ * table id u16 || key hash || old value hash || new value hash; absent = zero bytes).  Needs options.fingerprint. */
+void dsdn_engine_fingerprint(const struct dsdn_engine *e, uint8_t out[32]);
+
+struct dsdn_role_root {
+    uint16_t role;
+    const char *name;
+    uint8_t root[32];
+};
+struct dsdn_roots {
+    uint8_t state[32];
+    struct dsdn_role_root roles[16];
+    uint32_t role_cnt;
+    uint8_t tables[DSDN_STATE_TABLES_MAX][32]; /* by table number */
+};
+
+/* dsdn_engine_root brings the trees up to date and computes all roots.  The first call builds the trees; from then on rows
+ * that change are marked.  threads 1 or 2. */
+int dsdn_engine_root(struct dsdn_engine *e, unsigned threads, struct dsdn_roots *roots, struct dsdn_error *error);
+
+/* dsdn_engine_track makes the first root cheap: mark changes from now on (before replaying with --root-every). */
+int dsdn_engine_track(struct dsdn_engine *e, struct dsdn_error *error);
+
+/* dsdn_roots_combine computes role roots and state root from roots->tables; pure. */
+void dsdn_roots_combine(const struct dsdn_table_desc *const *tables, uint32_t table_cnt, struct dsdn_roots *roots);
+
+/* dsdn_engine_tables: descriptors of all tables, system first; *cnt of them. */
+const struct dsdn_table_desc *const *dsdn_engine_tables(const struct dsdn_engine *e, uint32_t *cnt);
+
+/* Totals since the engine was made (not part of the state). */
+uint64_t dsdn_engine_applied(const struct dsdn_engine *e); /* events with outcome OK */
+
+#endif

@@ -1,0 +1,392 @@
+#include "statemachine/table.h"
+
+#include "statemachine/memory.h"
+#include "statemachine/ordered.h"
+#include "statemachine/state.h"
+#include "statemachine/tree.h"
+
+#include <stdlib.h>
+
+static void bit_set(uint64_t *bits, uint32_t i) { bits[i / 64] |= (uint64_t)1 << i % 64; }
+static void bit_clear(uint64_t *bits, uint32_t i) { bits[i / 64] &= ~((uint64_t)1 << i % 64); }
+static bool bit_test(const uint64_t *bits, uint32_t i) { return bits[i / 64] >> i % 64 & 1; }
+
+static uint32_t index_count(const struct dsdn_table_desc *desc)
+{
+    uint32_t n = 0;
+    while (n < DSDN_INDEX_MAX && desc->indexes[n].name) n++;
+    return n;
+}
+
+/* ---- ordered indexes ---- */
+
+/* Numbers are big-endian in index keys, strings zero-padded, references the key they stand for. */
+static uint8_t *index_column(const struct dsdn_table *t, const struct dsdn_column *c, const uint8_t *row, uint8_t *out)
+{
+    const uint8_t *value = row + c->offset;
+    if (c->key) {
+        memcpy(out, value, c->max);
+        return out + c->max;
+    }
+    static const uint8_t widths[] = {
+        [DSDN_COLUMN_u8] = 1,  [DSDN_COLUMN_u16] = 2,  [DSDN_COLUMN_u32] = 4,    [DSDN_COLUMN_u64] = 8,
+        [DSDN_COLUMN_i64] = 8, [DSDN_COLUMN_time] = 8, [DSDN_COLUMN_height] = 8, [DSDN_COLUMN_id] = 32,
+        [DSDN_COLUMN_hash] = 32, [DSDN_COLUMN_addr] = 32, [DSDN_COLUMN_ns] = 29, [DSDN_COLUMN_bytes] = 0,
+    };
+    if (c->kind == DSDN_COLUMN_str || c->kind == DSDN_COLUMN_bytes) {
+        memset(out, 0, c->max);
+        memcpy(out, value, row[c->count_offset]);
+        return out + c->max;
+    }
+    if (c->kind == DSDN_COLUMN_ref || c->kind == DSDN_COLUMN_opt_ref) {
+        const struct dsdn_table *target = &t->state->tables[c->target];
+        uint32_t number = dsdn_load32(value), len = target->desc->key_len;
+        if (number == DSDN_NO_ROW) memset(out, 0xFF, len);
+        else memcpy(out, dsdn_row_at(target, number, target->desc->row_size), len);
+        return out + len;
+    }
+    uint32_t width = widths[c->kind];
+    if (width >= 29) memcpy(out, value, width);
+    else
+        for (uint32_t i = 0; i < width; i++) out[i] = value[width - 1 - i];
+    if (c->kind == DSDN_COLUMN_i64) out[0] ^= 0x80; /* order of two's complement */
+    return out + width;
+}
+
+uint32_t dsdn_index_key(const struct dsdn_table *t, uint32_t i, uint32_t row, uint8_t *out)
+{
+    const struct dsdn_index_desc *index = &t->desc->indexes[i];
+    const struct dsdn_column *columns = t->desc->columns();
+    const uint8_t *bytes = dsdn_row_at(t, row, t->desc->row_size);
+    uint8_t *p = out;
+    for (uint32_t c = 0; c < index->column_cnt; c++) p = index_column(t, &columns[index->columns[c]], bytes, p);
+    memcpy(p, bytes, t->desc->key_len);
+    return (uint32_t)(p - out) + t->desc->key_len;
+}
+
+#define DEFINE_INDEX_KEY(n)                                                                                    \
+    static void index_key_##n(const void *context, uint32_t row, uint8_t *out) { dsdn_index_key(context, n, row, out); }
+DEFINE_INDEX_KEY(0)
+DEFINE_INDEX_KEY(1)
+DEFINE_INDEX_KEY(2)
+static void (*const index_keys[DSDN_INDEX_MAX])(const void *, uint32_t, uint8_t *) = {index_key_0, index_key_1,
+                                                                                      index_key_2};
+
+static uint32_t index_key_len(const struct dsdn_table *t, uint32_t i)
+{
+    const struct dsdn_index_desc *index = &t->desc->indexes[i];
+    const struct dsdn_column *columns = t->desc->columns();
+    static const uint8_t zero_row[DSDN_VALUE_MAX];
+    uint8_t key[2 * DSDN_KEY_MAX + 256];
+    uint32_t len = t->desc->key_len;
+    for (uint32_t c = 0; c < index->column_cnt; c++) {
+        const struct dsdn_column *column = &columns[index->columns[c]];
+        if (column->kind == DSDN_COLUMN_ref || column->kind == DSDN_COLUMN_opt_ref)
+            len += t->state->tables[column->target].desc->key_len;
+        else len += (uint32_t)(index_column(t, column, zero_row, key) - key);
+    }
+    return len;
+}
+
+static void index_insert(struct dsdn_table *t, uint32_t row)
+{
+    for (uint32_t i = 0; i < DSDN_INDEX_MAX && t->index[i]; i++) dsdn_ordered_insert(t->index[i], row);
+}
+
+static void index_remove(struct dsdn_table *t, uint32_t row)
+{
+    for (uint32_t i = 0; i < DSDN_INDEX_MAX && t->index[i]; i++) dsdn_ordered_remove(t->index[i], row);
+}
+
+static void unsettle(struct dsdn_table *t, uint32_t row)
+{
+    t->unsettled[t->unsettled_cnt++] = row;
+    t->state->settling = true;
+}
+
+/* Few rows are unsettled at any time: those that one event edits. */
+static bool unsettled(const struct dsdn_table *t, uint32_t row)
+{
+    for (uint32_t i = 0; i < t->unsettled_cnt; i++)
+        if (t->unsettled[i] == row) return true;
+    return false;
+}
+
+void dsdn_table_settle(struct dsdn_table *t)
+{
+    while (t->unsettled_cnt) index_insert(t, t->unsettled[--t->unsettled_cnt]);
+}
+
+int dsdn_table_index_all(struct dsdn_table *t, struct dsdn_error *error)
+{
+    for (uint32_t i = 0; i < DSDN_INDEX_MAX && t->index[i]; i++) {
+        int rc = dsdn_ordered_reserve(t->index[i], t->row_cap, error);
+        if (rc) return rc;
+        for (uint32_t row = 0; row < t->row_end; row++)
+            if (dsdn_table_live(t, row)) dsdn_ordered_insert(t->index[i], row);
+    }
+    return DSDN_OK;
+}
+
+void dsdn_walk_begin(struct dsdn_walk *w, const struct dsdn_table *t, uint32_t index, const uint8_t *prefix,
+                     uint32_t prefix_len)
+{
+    w->table = t;
+    w->index = index;
+    w->prefix_len = prefix_len;
+    if (prefix_len) memcpy(w->prefix, prefix, prefix_len);
+    dsdn_ordered_seek(t->index[index], prefix, prefix_len, &w->leaf, &w->slot);
+}
+
+uint32_t dsdn_walk_next(struct dsdn_walk *w)
+{
+    uint32_t row = dsdn_ordered_at(w->table->index[w->index], &w->leaf, &w->slot);
+    if (row == DSDN_NO_ROW || !w->prefix_len) return row;
+    uint8_t key[2 * DSDN_KEY_MAX + 256];
+    dsdn_index_key(w->table, w->index, row, key);
+    return memcmp(key, w->prefix, w->prefix_len) == 0 ? row : DSDN_NO_ROW;
+}
+
+/* ---- rows ---- */
+
+static int grow(void *pages, size_t *len, size_t want, const struct dsdn_table *t, struct dsdn_error *error)
+{
+    void *p;
+    memcpy(&p, pages, sizeof p);
+    int rc = dsdn_pages_grow(&p, len, want, t->desc->name, error);
+    memcpy(pages, &p, sizeof p);
+    return rc;
+}
+
+static int grow_slots(struct dsdn_table *t, uint64_t rows, struct dsdn_error *error)
+{
+    uint64_t cnt = t->slots ? t->slot_mask + 1 : 0, want = cnt ? cnt : 64;
+    while (want < 2 * rows) want *= 2;
+    if (want <= cnt) return DSDN_OK;
+    void *fresh = NULL;
+    size_t len = 0;
+    int rc = dsdn_pages_grow(&fresh, &len, want * 8, t->desc->name, error);
+    if (rc) return rc;
+    uint64_t *slots = fresh, mask = want - 1;
+    for (uint64_t i = 0; i < cnt; i++) {
+        uint64_t slot = t->slots[i];
+        if (!slot) continue;
+        uint64_t at = slot >> 32 & mask;
+        while (slots[at]) at = (at + 1) & mask;
+        slots[at] = slot;
+    }
+    void *old = t->slots;
+    dsdn_pages_free(&old, &t->slots_len);
+    t->slots = slots;
+    t->slots_len = len;
+    t->slot_mask = mask;
+    return DSDN_OK;
+}
+
+static int grow_rows(struct dsdn_table *t, uint32_t cap, struct dsdn_error *error)
+{
+    size_t words = (cap + 63) / 64 * 8;
+    int rc = grow(&t->rows, &t->rows_len, (size_t)cap * t->desc->row_size, t, error);
+    if (!rc) rc = grow(&t->live, &t->live_len, words, t, error);
+    if (!rc) rc = grow(&t->free_rows, &t->free_len, (size_t)cap * 4, t, error);
+    if (!rc && t->track) rc = grow(&t->dirty, &t->dirty_len, words, t, error);
+    if (!rc && t->track) rc = grow(&t->dirty_rows, &t->dirty_rows_len, (size_t)cap * 4, t, error);
+    if (!rc && t->state->fingerprint) rc = grow(&t->touched, &t->touched_len, words, t, error);
+    if (!rc && t->indexed) rc = grow(&t->unsettled, &t->unsettled_len, (size_t)cap * 4, t, error);
+    if (!rc && t->tree) rc = dsdn_tree_reserve(t->tree, cap, error);
+    if (!rc && cap > t->row_cap) t->row_cap = cap;
+    return rc;
+}
+
+int dsdn_table_reserve(struct dsdn_table *t, uint32_t extra, struct dsdn_error *error)
+{
+    uint64_t need = (uint64_t)t->row_end + (extra > t->free_cnt ? extra - t->free_cnt : 0);
+    if (need > UINT32_MAX / 2)
+        return dsdn_fail(error, DSDN_E_NO_MEMORY, "table %s is full: %llu rows", t->desc->name, (unsigned long long)need);
+    int rc = grow_slots(t, (uint64_t)t->live_cnt + extra, error);
+    if (!rc && need > t->row_cap) {
+        uint64_t cap = (uint64_t)t->row_cap + t->row_cap / 2;
+        rc = grow_rows(t, (uint32_t)(cap < need ? need : cap), error);
+    }
+    for (uint32_t i = 0; !rc && i < DSDN_INDEX_MAX && t->index[i]; i++)
+        rc = dsdn_ordered_reserve(t->index[i], extra + t->unsettled_cnt + 16, error);
+    return rc;
+}
+
+int dsdn_table_track(struct dsdn_table *t, struct dsdn_error *error)
+{
+    if (t->track) return DSDN_OK;
+    t->track = true;
+    int rc = grow_rows(t, t->row_cap, error);
+    if (rc) {
+        t->track = false;
+        return rc;
+    }
+    for (uint32_t row = 0; row < t->row_end; row++)
+        if (dsdn_table_live(t, row) && !bit_test(t->dirty, row)) {
+            bit_set(t->dirty, row);
+            t->dirty_rows[t->dirty_cnt++] = row;
+        }
+    return DSDN_OK;
+}
+
+int dsdn_table_init(struct dsdn_table *t, struct dsdn_state *s, uint32_t number, const struct dsdn_table_desc *desc,
+                    uint32_t rows, struct dsdn_error *error)
+{
+    *t = (struct dsdn_table){.desc = desc, .state = s, .number = number};
+    t->indexed = index_count(desc) > 0;
+    for (uint32_t i = 0; i < index_count(desc); i++) {
+        t->index[i] = dsdn_ordered_new(index_key_len(t, i), index_keys[i], t);
+        if (!t->index[i]) return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for an index of table %s", desc->name);
+    }
+    return dsdn_table_reserve(t, rows ? rows : 1, error);
+}
+
+void dsdn_table_free(struct dsdn_table *t)
+{
+    struct {
+        void *pages;
+        size_t *len;
+    } all[] = {{t->slots, &t->slots_len},         {t->rows, &t->rows_len},       {t->live, &t->live_len},
+               {t->free_rows, &t->free_len},      {t->dirty, &t->dirty_len},     {t->dirty_rows, &t->dirty_rows_len},
+               {t->unsettled, &t->unsettled_len}, {t->touched, &t->touched_len}};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) dsdn_pages_free(&all[i].pages, all[i].len);
+    for (uint32_t i = 0; i < DSDN_INDEX_MAX; i++) dsdn_ordered_free(t->index[i]);
+    dsdn_tree_free(t->tree);
+    *t = (struct dsdn_table){0};
+}
+
+static void remember(struct dsdn_table *t, uint32_t row, bool existed)
+{
+    if (!t->state->fingerprint || bit_test(t->touched, row)) return;
+    bit_set(t->touched, row);
+    dsdn_state_remember(t->state, t, row, existed);
+}
+
+static void mark(struct dsdn_table *t, uint32_t row, bool existed)
+{
+    remember(t, row, existed);
+    if (bit_test(t->dirty, row)) return;
+    bit_set(t->dirty, row);
+    t->dirty_rows[t->dirty_cnt++] = row;
+}
+
+void dsdn_table_mark(struct dsdn_table *t, uint32_t row) { mark(t, row, true); }
+
+void *dsdn_table_edit_indexed(struct dsdn_table *t, uint32_t row)
+{
+    if (t->track) mark(t, row, true);
+    if (t->indexed && !unsettled(t, row)) {
+        index_remove(t, row);
+        unsettle(t, row);
+    }
+    return dsdn_row_at(t, row, t->desc->row_size);
+}
+
+uint32_t dsdn_table_insert(struct dsdn_table *t, const uint8_t *key, uint64_t hash)
+{
+    uint32_t row = t->free_cnt ? t->free_rows[--t->free_cnt] : t->row_end++;
+    uint8_t *bytes = dsdn_row_at(t, row, t->desc->row_size);
+    memset(bytes, 0, t->desc->row_size);
+    memcpy(bytes, key, t->desc->key_len);
+    uint64_t at = (uint32_t)hash & t->slot_mask;
+    while (t->slots[at]) at = (at + 1) & t->slot_mask;
+    t->slots[at] = hash << 32 | (row + 1);
+    bit_set(t->live, row);
+    t->live_cnt++;
+    if (t->track) mark(t, row, false);
+    if (t->indexed) unsettle(t, row);
+    return row;
+}
+
+void dsdn_table_erase(struct dsdn_table *t, uint32_t row)
+{
+    const uint8_t *key = dsdn_row_at(t, row, t->desc->row_size);
+    uint32_t tag = (uint32_t)dsdn_key_hash(t->state->seed, key, t->desc->key_len);
+    uint64_t at = tag & t->slot_mask;
+    while ((uint32_t)t->slots[at] != row + 1) at = (at + 1) & t->slot_mask;
+    /* Close the gap: move back every later entry of the run whose home is not behind the gap. */
+    for (uint64_t next = (at + 1) & t->slot_mask; t->slots[next]; next = (next + 1) & t->slot_mask) {
+        uint64_t home = t->slots[next] >> 32 & t->slot_mask;
+        if (((next - home) & t->slot_mask) >= ((next - at) & t->slot_mask)) {
+            t->slots[at] = t->slots[next];
+            at = next;
+        }
+    }
+    t->slots[at] = 0;
+    if (t->track) mark(t, row, true);
+    if (t->state->fingerprint) bit_clear(t->touched, row); /* the number may get another key in this batch */
+    if (t->tree) dsdn_tree_remove(t->tree, row);
+    if (t->indexed) {
+        if (unsettled(t, row)) {
+            uint32_t i = 0;
+            while (t->unsettled[i] != row) i++;
+            t->unsettled[i] = t->unsettled[--t->unsettled_cnt];
+        } else index_remove(t, row);
+    }
+    bit_clear(t->live, row);
+    t->live_cnt--;
+    t->free_rows[t->free_cnt++] = row;
+}
+
+/* ---- key order ---- */
+
+struct sort_entry {
+    uint64_t prefix; /* first 8 key bytes as a number */
+    uint32_t row;
+};
+
+/* Radix sort by the 8-byte prefix (keys are mostly hashes), then insertion by the whole key where prefixes tie. */
+static void sort_entries(const struct dsdn_table *t, struct sort_entry *a, struct sort_entry *b, uint32_t n)
+{
+    for (uint32_t shift = 0; shift < 64; shift += 8) {
+        uint32_t count[257] = {0};
+        for (uint32_t i = 0; i < n; i++) count[(a[i].prefix >> shift & 0xff) + 1]++;
+        bool one = false;
+        for (uint32_t d = 1; d <= 256; d++) one |= count[d] == n;
+        if (one) continue; /* all share this digit */
+        for (uint32_t d = 0; d < 256; d++) count[d + 1] += count[d];
+        for (uint32_t i = 0; i < n; i++) b[count[a[i].prefix >> shift & 0xff]++] = a[i];
+        memcpy(a, b, (size_t)n * sizeof *a);
+    }
+    uint32_t len = t->desc->key_len, size = t->desc->row_size;
+    if (len <= 8) return;
+    for (uint32_t start = 0; start < n;) {
+        uint32_t end = start + 1;
+        while (end < n && a[end].prefix == a[start].prefix) end++;
+        for (uint32_t gap = (end - start) / 2; gap > 0; gap /= 2) /* shell sort: runs are short or already ordered */
+            for (uint32_t i = start + gap; i < end; i++) {
+                struct sort_entry e = a[i];
+                uint32_t j = i;
+                for (; j >= start + gap &&
+                       memcmp(dsdn_row_at(t, a[j - gap].row, size), dsdn_row_at(t, e.row, size), len) > 0;
+                     j -= gap)
+                    a[j] = a[j - gap];
+                a[j] = e;
+            }
+        start = end;
+    }
+}
+
+int dsdn_table_sorted(const struct dsdn_table *t, uint32_t **rows, struct dsdn_error *error)
+{
+    uint32_t n = 0, len = t->desc->key_len;
+    struct sort_entry *entries = malloc(((size_t)t->live_cnt * 2 + 1) * sizeof *entries);
+    uint32_t *out = malloc((size_t)t->live_cnt * 4 + 4);
+    if (!entries || !out) {
+        free(entries);
+        free(out);
+        return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory to sort %u rows of %s", t->live_cnt, t->desc->name);
+    }
+    for (uint32_t row = 0; row < t->row_end; row++) {
+        if (!dsdn_table_live(t, row)) continue;
+        uint8_t head[8] = {0};
+        memcpy(head, dsdn_row_at(t, row, t->desc->row_size), len < 8 ? len : 8);
+        entries[n++] = (struct sort_entry){dsdn_load64_be(head), row};
+    }
+    sort_entries(t, entries, entries + n, n);
+    for (uint32_t i = 0; i < n; i++) out[i] = entries[i].row;
+    free(entries);
+    *rows = out;
+    return DSDN_OK;
+}
