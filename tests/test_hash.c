@@ -37,22 +37,22 @@ static void sha256_published(void **state)
     (void)state;
     static const struct {
         const char *message, *hash;
-    } cases[] = {
-        {"", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
-        {"abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
-        {"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
-         "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"},
-        {"abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmnhijklmnoijklmnopjklmnopqklmnopqrlmnopqrsmnopqrs"
-         "tnopqrstu",
-         "cf5b16a778af8380036ce59e7b0492370b249b11e8f07a51afac45037afee9d1"}};
+    } cases[] = {{"", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
+                 {"abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
+                 {"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+                  "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"},
+                 {"abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmnhijklmnoijklmnopjklmnopqklmnopqrlm"
+                  "nopqrsmnopqrs"
+                  "tnopqrstu",
+                  "cf5b16a778af8380036ce59e7b0492370b249b11e8f07a51afac45037afee9d1"}};
     uint8_t out[32];
     for (int portable = 0; portable < 2; portable++) {
         dsdn_hash_force(portable ? DSDN_HASH_PORTABLE : DSDN_HASH_AUTO);
         for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
             dsdn_sha256(cases[i].message, strlen(cases[i].message), out);
             expect_hex(out, cases[i].hash);
-            struct dsdn_sha256_job job = {NULL, (const uint8_t *)cases[i].message, 0, strlen(cases[i].message),
-                                          out};
+            struct dsdn_sha256_job job = {NULL, (const uint8_t *)cases[i].message, 0,
+                                          strlen(cases[i].message), out};
             memset(out, 0, sizeof out);
             dsdn_sha256_many(&job, 1);
             expect_hex(out, cases[i].hash);
@@ -74,7 +74,10 @@ static void tags(void **state)
     uint8_t one[32], two[32];
     struct dsdn_sha256 s;
     dsdn_tagged("dsdn/body/1", "xyz", 3, one);
-    dsdn_sha256("\x0b" "dsdn/body/1" "xyz", 15, two);
+    dsdn_sha256("\x0b"
+                "dsdn/body/1"
+                "xyz",
+                15, two);
     assert_memory_equal(one, two, 32);
     dsdn_tag_init(&s, "dsdn/body/1");
     struct dsdn_sha256 copy = s;
@@ -85,12 +88,13 @@ static void tags(void **state)
     assert_memory_equal(one, two, 32);
 }
 
-/* Any mix of lengths in one call, each input in an allocation of exactly its size so that a read too far is seen.
- * Lengths crowd around the places where the pieces of a message change. */
+/* Any mix of lengths in one call, each input in an allocation of exactly its size so that a read too far is
+ * seen. Lengths crowd around the places where the pieces of a message change. */
 static void many_equals_one(void **state)
 {
     (void)state;
-    static const uint32_t edges[] = {0, 1, 55, 56, 63, 64, 65, 119, 120, 128, 320, 321, 384, 385, 448, 1000, 9000};
+    static const uint32_t edges[] = {0,   1,   55,  56,  63,  64,  65,   119, 120,
+                                     128, 320, 321, 384, 385, 448, 1000, 9000};
     enum { EDGES = sizeof edges / sizeof *edges, JOBS_MAX = 23 };
     struct dsdn_sha256_job jobs[JOBS_MAX];
     uint8_t got[JOBS_MAX][32], want[32];
@@ -200,7 +204,8 @@ static void counted_equal_messages(void **state)
                     for (int b = 0; b < 32; b++) want_sum[b] ^= want[b];
                 }
                 assert_memory_equal(sum, want_sum, 32);
-                dsdn_sha256_counted(message, len, starts[k], cnt, sum, NULL); /* the same again: XOR undoes it */
+                dsdn_sha256_counted(message, len, starts[k], cnt, sum,
+                                    NULL); /* the same again: XOR undoes it */
                 for (uint32_t i = 0; i < cnt; i++)
                     for (int b = 0; b < 32; b++) want_sum[b] ^= out[i][b];
                 assert_memory_equal(sum, want_sum, 32);
@@ -212,9 +217,9 @@ static void counted_equal_messages(void **state)
 static void crc_published(void **state)
 {
     (void)state;
-    static const uint8_t read_command[48] = {0x01, 0xc0, 0, 0,    0, 0, 0, 0,    0, 0, 0, 0,    0,    0, 0, 0,
-                                             0x14, 0,    0, 0,    0, 0, 4, 0,    0, 0, 0, 0x14, 0,    0, 0, 0x18,
-                                             0x28, 0,    0, 0,    0, 0, 0, 0,    2, 0, 0, 0,    0,    0, 0, 0};
+    static const uint8_t read_command[48] = {0x01, 0xc0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,    0, 0, 0, 0,
+                                             0x14, 0,    0, 0, 0, 0, 4, 0, 0, 0, 0, 0x14, 0, 0, 0, 0x18,
+                                             0x28, 0,    0, 0, 0, 0, 0, 0, 2, 0, 0, 0,    0, 0, 0, 0};
     uint8_t bytes[32];
     for (int portable = 0; portable < 2; portable++) {
         dsdn_hash_force(portable ? DSDN_HASH_PORTABLE : DSDN_HASH_AUTO);
@@ -241,10 +246,12 @@ static void crc_paths_agree(void **state)
     assert_non_null(bytes);
     fill(bytes, MAX);
     for (uint32_t round = 0; round < 3000; round++) {
-        size_t len = round < 1100 ? round : number(MAX + 1 - 16), from = number(16), cut = number((uint32_t)len + 1);
+        size_t len = round < 1100 ? round : number(MAX + 1 - 16), from = number(16),
+               cut = number((uint32_t)len + 1);
         uint32_t start = round % 3 ? number(UINT32_MAX) : 0;
         uint32_t whole = dsdn_crc32c(start, bytes + from, len);
-        assert_int_equal(dsdn_crc32c(dsdn_crc32c(start, bytes + from, cut), bytes + from + cut, len - cut), whole);
+        assert_int_equal(dsdn_crc32c(dsdn_crc32c(start, bytes + from, cut), bytes + from + cut, len - cut),
+                         whole);
         if (round % 4) continue; /* the portable path is slow */
         dsdn_hash_force(DSDN_HASH_PORTABLE);
         assert_int_equal(dsdn_crc32c(start, bytes + from, len), whole);
@@ -293,7 +300,8 @@ static size_t utf8(uint32_t c, int len, uint8_t *out)
 static void utf8_definition(void **state)
 {
     (void)state;
-    static const uint32_t low[] = {0, 0, 0x80, 0x800, 0x10000}, form_end[] = {0, 0x80, 0x800, 0x10000, 0x200000};
+    static const uint32_t low[] = {0, 0, 0x80, 0x800, 0x10000},
+                          form_end[] = {0, 0x80, 0x800, 0x10000, 0x200000};
     uint8_t text[24];
     for (int len = 1; len <= 4; len++)
         for (uint32_t c = 0; c < form_end[len]; c++) {
@@ -333,7 +341,8 @@ static void varint(void **state)
             assert_null(dsdn_varint_get(bytes, end + 1, &back));
         }
     }
-    static const uint8_t too_big[] = {0xff, 0xff, 0xff, 0xff, 0x10}, endless[] = {0x80, 0x80, 0x80, 0x80, 0x80, 0};
+    static const uint8_t too_big[] = {0xff, 0xff, 0xff, 0xff, 0x10},
+                         endless[] = {0x80, 0x80, 0x80, 0x80, 0x80, 0};
     uint32_t v;
     assert_null(dsdn_varint_get(too_big, too_big + sizeof too_big, &v));
     assert_null(dsdn_varint_get(endless, endless + sizeof endless, &v));
@@ -342,11 +351,16 @@ static void varint(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sha256_published),       cmocka_unit_test(tags),
-        cmocka_unit_test(many_equals_one),        cmocka_unit_test(every_length),
-        cmocka_unit_test(nodes_equal_messages),   cmocka_unit_test(counted_equal_messages),
-        cmocka_unit_test(crc_published),          cmocka_unit_test(crc_paths_agree),
-        cmocka_unit_test(hex),                    cmocka_unit_test(utf8_definition),
+        cmocka_unit_test(sha256_published),
+        cmocka_unit_test(tags),
+        cmocka_unit_test(many_equals_one),
+        cmocka_unit_test(every_length),
+        cmocka_unit_test(nodes_equal_messages),
+        cmocka_unit_test(counted_equal_messages),
+        cmocka_unit_test(crc_published),
+        cmocka_unit_test(crc_paths_agree),
+        cmocka_unit_test(hex),
+        cmocka_unit_test(utf8_definition),
         cmocka_unit_test(varint),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -47,7 +47,8 @@ static void published_cases(void **state)
         const json_t *cases = json_object_get(file, "cases"), *one;
         size_t i;
         assert_true(json_array_size(cases) > 0);
-        json_array_foreach(cases, i, one) {
+        json_array_foreach(cases, i, one)
+        {
             uint8_t key[64], signature[512], message[8192];
             size_t key_len, signature_len, len;
             assert_true(bytes_of(one, "pk", key, sizeof key, &key_len));
@@ -184,8 +185,9 @@ static void cache_never_decides(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(self_test),      cmocka_unit_test(published_cases), cmocka_unit_test(torsioned_keys),
-        cmocka_unit_test(keys_published), cmocka_unit_test(signatures),      cmocka_unit_test(cache_never_decides),
+        cmocka_unit_test(self_test),      cmocka_unit_test(published_cases),
+        cmocka_unit_test(torsioned_keys), cmocka_unit_test(keys_published),
+        cmocka_unit_test(signatures),     cmocka_unit_test(cache_never_decides),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

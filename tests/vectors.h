@@ -1,7 +1,8 @@
 /* vectors.h: the folder of official test vectors.
  *
- * Tests list the files of a kind instead of naming them, so that the same tests run on another folder of the same
- * form: $DSDN_VECTORS/<kind>, by default ../shared/vectors/<kind> beside the source root (DSDN_SOURCE_DIR). */
+ * Tests list the files of a kind instead of naming them, so that the same tests run on another folder of the
+ * same form: $DSDN_VECTORS/<kind>, by default ../shared/vectors/<kind> beside the source root
+ * (DSDN_SOURCE_DIR). */
 #ifndef DSDN_TESTS_VECTORS_H
 #define DSDN_TESTS_VECTORS_H
 
@@ -27,8 +28,9 @@ static inline int vector_compare(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* vector_files_list lists the files of a kind ("crypto") whose names begin and end as given.  A folder that is
- * absent skips the running test; one that is there without a match fails it.  Free with vector_files_free. */
+/* vector_files_list lists the files of a kind ("crypto") whose names begin and end as given.  A folder that
+ * is absent skips the running test; one that is there without a match fails it.  Free with vector_files_free.
+ */
 static inline struct vector_files vector_files_list(const char *kind, const char *prefix, const char *suffix)
 {
     char folder[2048], path[4096];
