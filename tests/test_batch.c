@@ -185,6 +185,9 @@ static void golden_encode(void **state)
             assert_int_equal(dsdn_batch_builder_end(b, header.genesis, &author, &error), 0);
         } else {
             const size_t first = DSDN_BATCH_FIXED_LEN + DSDN_BUNDLE_LEN + 11;
+            assert_int_equal(dsdn_batch_builder_bundle(b, want + DSDN_BATCH_FIXED_LEN,
+                                                       first - DSDN_BATCH_FIXED_LEN + 1, &error),
+                             DSDN_E_MALFORMED); /* one byte more than the bundle has */
             assert_int_equal(dsdn_batch_builder_bundle(b, want + first, len - first, &error), 0);
         }
         assert_int_equal(dsdn_batch_builder_finish(b, &header, &authority, &view, &error), 0);
@@ -246,6 +249,9 @@ static void golden_decode(void **state)
     bundle.kind = DSDN_BUNDLE_DIRECT; /* not signed */
     dsdn_bundle_message(batch.header.genesis, &bundle, hash);
     assert_memory_equal(hash, message, 32);
+    bundle.scheme = 2; /* signed, so that no later scheme can reuse a signature */
+    dsdn_bundle_message(batch.header.genesis, &bundle, hash);
+    assert_memory_not_equal(hash, message, 32);
     dsdn_event_id(message, 0, hash);
     expect(hash, golden_event_id);
     dsdn_certificate_message(batch.header.genesis, 9, batch.header.sequence, batch.hash, hash);
@@ -391,7 +397,7 @@ static void header_bounds(void **state)
         {1, 123, DSDN_E_MALFORMED},
         {0, 1, DSDN_E_MALFORMED},
         {UINT32_MAX, 124, DSDN_E_MALFORMED},
-        {34636834, 8, DSDN_E_MALFORMED}, /* times 124 is 2^32 + 120 */
+        {34636834, 124, DSDN_E_MALFORMED}, /* times 124 is 2^32 + 120 */
         {1, DSDN_BATCH_LIMIT - DSDN_BATCH_FIXED_LEN, 0},
         {1, DSDN_BATCH_LIMIT - DSDN_BATCH_FIXED_LEN + 1, DSDN_E_TOO_LARGE},
         {1, UINT32_MAX, DSDN_E_TOO_LARGE},
