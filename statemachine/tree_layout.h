@@ -10,7 +10,6 @@
 #ifndef DSDN_STATEMACHINE_TREE_LAYOUT_H
 #define DSDN_STATEMACHINE_TREE_LAYOUT_H
 
-#include "statemachine/pages.h"
 #include "statemachine/tree.h"
 
 enum {
@@ -48,7 +47,10 @@ struct dsdn_tree {
     unsigned depth;
     unsigned clean_depth; /* levels below it were added since the last root and have no values yet */
     uint32_t row_cap, leaf_cnt, dirty_cnt;
-    struct dsdn_pages blocks[BLOCK_CNT]; /* who owns the arrays above */
+    struct {
+        void *bytes;
+        size_t len;
+    } blocks[BLOCK_CNT]; /* these own the arrays above; zero-filled where nothing was written */
 };
 
 static inline unsigned kh_bit(const uint8_t *kh, unsigned i) { return kh[i / 8] >> (7 - i % 8) & 1u; }

@@ -1,3 +1,4 @@
+#include "statemachine/memory.h"
 #include "statemachine/tree_layout.h"
 
 #include <stdlib.h>
@@ -19,7 +20,7 @@ static void point_at_blocks(struct dsdn_tree *t)
 }
 
 /* Makes the blocks large enough.  Blocks that have grown before one fails stay so: they are only too large. */
-static bool grow_blocks(struct dsdn_tree *t, size_t row_cap, unsigned depth)
+static int grow_blocks(struct dsdn_tree *t, size_t row_cap, unsigned depth, struct dsdn_error *error)
 {
     size_t bucket_cnt = (size_t)1 << depth;
     size_t words = (bucket_cnt + 63) / 64;
@@ -34,10 +35,11 @@ static bool grow_blocks(struct dsdn_tree *t, size_t row_cap, unsigned depth)
         [BLOCK_DIRTY] = words * sizeof *t->dirty,
         [BLOCK_DIRTY_WORDS] = (words + 63) / 64 * sizeof *t->dirty_words,
     };
-    bool done = true;
-    for (int i = 0; i < BLOCK_CNT && done; i++) done = dsdn_pages_grow(&t->blocks[i], sizes[i]);
+    int rc = DSDN_OK;
+    for (int i = 0; i < BLOCK_CNT && !rc; i++)
+        rc = dsdn_pages_grow(&t->blocks[i].bytes, &t->blocks[i].len, sizes[i], "a hash tree", error);
     point_at_blocks(t);
-    return done;
+    return rc;
 }
 
 struct dsdn_tree *dsdn_tree_new(void)
@@ -45,7 +47,7 @@ struct dsdn_tree *dsdn_tree_new(void)
     struct dsdn_tree *t = calloc(1, sizeof *t);
     if (!t) return NULL;
     t->depth = t->clean_depth = DEPTH_FIRST;
-    if (grow_blocks(t, 0, DEPTH_FIRST)) return t;
+    if (!grow_blocks(t, 0, DEPTH_FIRST, NULL)) return t;
     dsdn_tree_free(t);
     return NULL;
 }
@@ -53,14 +55,14 @@ struct dsdn_tree *dsdn_tree_new(void)
 void dsdn_tree_free(struct dsdn_tree *t)
 {
     if (!t) return;
-    for (int i = 0; i < BLOCK_CNT; i++) dsdn_pages_free(&t->blocks[i]);
+    for (int i = 0; i < BLOCK_CNT; i++) dsdn_pages_free(&t->blocks[i].bytes, &t->blocks[i].len);
     free(t);
 }
 
 size_t dsdn_tree_memory(const struct dsdn_tree *t)
 {
     size_t sum = sizeof *t;
-    for (int i = 0; i < BLOCK_CNT; i++) sum += t->blocks[i].size;
+    for (int i = 0; i < BLOCK_CNT; i++) sum += t->blocks[i].len;
     return sum;
 }
 
@@ -96,7 +98,7 @@ static void deepen(struct dsdn_tree *t)
         set_dirty(t, 2 * b, dirty);
         set_dirty(t, 2 * b + 1, dirty);
     }
-    for (uint32_t word = 0; word < 2 * bucket_cnt / 64; word++) {
+    for (uint32_t word = 0; word < (2 * bucket_cnt + 63) / 64; word++) {
         uint64_t bit = (uint64_t)1 << word % 64;
         t->dirty_words[word / 64] = t->dirty[word] ? t->dirty_words[word / 64] | bit : t->dirty_words[word / 64] & ~bit;
     }
@@ -119,8 +121,8 @@ int dsdn_tree_reserve(struct dsdn_tree *t, uint32_t row_end, struct dsdn_error *
     if (row_cap < row_end) row_cap = row_end;
     unsigned depth = t->depth;
     while (depth < DEPTH_MAX && (uint64_t)BUCKET_LOAD << depth < row_cap) depth++;
-    if (!grow_blocks(t, row_cap, depth))
-        return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for the hash tree of a table of %u rows", row_end);
+    int rc = grow_blocks(t, row_cap, depth, error);
+    if (rc) return rc;
     t->row_cap = (uint32_t)row_cap;
     while (t->depth < depth) deepen(t);
     return DSDN_OK;

@@ -1,0 +1,53 @@
+/* engine_internal.h: what the parts of the engine share; no one else includes it. */
+#ifndef DSDN_STATEMACHINE_ENGINE_INTERNAL_H
+#define DSDN_STATEMACHINE_ENGINE_INTERNAL_H
+
+#include "statemachine/engine.h"
+
+struct dsdn_engine {
+    const struct dsdn_catalogue *catalogue;
+    struct dsdn_engine_options options;
+    struct dsdn_state state;
+    const struct dsdn_table_desc *descs[DSDN_STATE_TABLES_MAX];
+    uint32_t table_cnt;
+    uint8_t *transcript; /* non-OK outcomes of the batch being applied, encoded; grown before applying */
+    size_t transcript_cap;
+    uint64_t applied;
+    uint8_t fingerprint[32];
+};
+
+/* The clock a batch gives to deadlines and schedules. */
+struct dsdn_tick {
+    uint64_t time_ms;
+    uint64_t height;       /* origin height; 0 without a primary */
+    uint64_t origin_time;  /* what objection deadlines compare with */
+    bool has_primary;
+    bool scanned;          /* objection deadlines may fire: the cursor is at the end of the origin's height */
+    uint64_t sequence;
+};
+struct dsdn_tick dsdn_tick_of(const struct dsdn_state *s, const struct dsdn_header *h);
+
+/* dsdn_deadlines_due counts the deadline rows that are due, at most `limit`. */
+uint32_t dsdn_deadlines_due(const struct dsdn_state *s, const struct dsdn_tick *tick, uint32_t limit);
+/* dsdn_deadlines_reserve makes room for what draining `budget` deadlines may insert. */
+int dsdn_deadlines_reserve(struct dsdn_engine *e, uint32_t due, uint32_t budget, struct dsdn_error *error);
+/* dsdn_deadlines_drain fires due deadlines in order of (clock, due, kind, subject), at most `budget`, those created while
+ * draining included. */
+void dsdn_deadlines_drain(struct dsdn_engine *e, struct dsdn_context *c, const struct dsdn_tick *tick, uint32_t budget);
+
+/* dsdn_version_at is the protocol version in force for a batch: the state's, or a scheduled one whose height it reaches. */
+uint64_t dsdn_version_at(const struct dsdn_state *s, const struct dsdn_tick *tick);
+/* dsdn_schedules_run applies what the batch's height brings: protocol versions and parameter changes. */
+void dsdn_schedules_run(struct dsdn_state *s, const struct dsdn_tick *tick);
+/* Parameter changes that may become rows of `parameter` at most: for the reservation. */
+uint32_t dsdn_schedules_rows(const struct dsdn_state *s);
+
+/* dsdn_nonce_judge decides one bundle's nonce: OK, DUPLICATE, STALE, LIMIT or EXPIRED; changes nothing. */
+uint8_t dsdn_nonce_judge(const struct dsdn_state *s, const struct dsdn_bundle *b, uint64_t time_ms, uint32_t *row);
+/* dsdn_nonce_accept records an accepted nonce. */
+void dsdn_nonce_accept(struct dsdn_state *s, const struct dsdn_bundle *b, uint32_t row);
+
+/* dsdn_fingerprint_batch folds the old values recorded during the batch into out, and forgets them. */
+int dsdn_fingerprint_batch(struct dsdn_state *s, uint8_t out[32], struct dsdn_error *error);
+
+#endif
