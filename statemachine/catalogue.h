@@ -109,6 +109,7 @@ struct dsdn_catalogue {
 };
 
 const char *dsdn_outcome_name(uint8_t number);
+const char *dsdn_outcome_doc(uint8_t number);
 /* dsdn_outcome_find returns the number of a name, or -1. */
 int dsdn_outcome_find(const char *name);
 /* dsdn_code_name returns the name of a precondition code, or "?". */

@@ -1,0 +1,134 @@
+/* apply_genesis.c: the state before batch 0 (protocol.md, section 2). */
+#include "statemachine/engine_internal.h"
+
+#include "log/genesis.h"
+
+static void put_text(uint8_t *out, size_t cap, const struct dsdn_view *text)
+{
+    memset(out, 0, cap);
+    memcpy(out, text->bytes, text->len < cap ? text->len : cap);
+}
+
+static void put_quorum(struct dsdn_state *s, uint32_t set, const struct dsdn_list *members)
+{
+    for (uint32_t i = 0; i < members->count; i++) {
+        uint8_t key[6] = {(uint8_t)(set >> 24), (uint8_t)(set >> 16), (uint8_t)(set >> 8),
+                          (uint8_t)set,         (uint8_t)(i >> 8),    (uint8_t)i};
+        uint32_t row = dsdn_sys_quorum_member_insert(s, key);
+        memcpy(dsdn_sys_quorum_member_edit(s, row)->member, members->items + 32 * (size_t)i, 32);
+    }
+}
+
+static void put_committee(struct dsdn_state *s, const struct dsdn_list *committee)
+{
+    const uint8_t *at = committee->items, *end = at + committee->len;
+    for (uint32_t i = 0; i < committee->count; i++) {
+        struct dsdn_rec_member m;
+        uint8_t key[10] = {[8] = (uint8_t)(i >> 8), [9] = (uint8_t)i};
+        at = dsdn_get_member(at, end, &m);
+        struct dsdn_sys_row_committee_member *row =
+            dsdn_sys_committee_member_edit(s, dsdn_sys_committee_member_insert(s, key));
+        memcpy(row->coordinator_id, m.coordinator_id, 32);
+        memcpy(row->validator_id, m.validator_id, 32);
+        memcpy(row->share_public, m.share_public, 32);
+        row->share_index = m.share_index;
+    }
+}
+
+static void put_lists(struct dsdn_state *s, const struct dsdn_ev_genesis_declared *g)
+{
+    const uint8_t *at = g->params.items, *end = at + g->params.len;
+    for (uint32_t i = 0; i < g->params.count; i++) {
+        struct dsdn_rec_parameter p;
+        uint8_t key[48];
+        at = dsdn_get_parameter(at, end, &p);
+        put_text(key, sizeof key, &p.key);
+        dsdn_sys_parameter_edit(s, dsdn_sys_parameter_insert(s, key))->value = p.value;
+    }
+    at = g->validators.items, end = at + g->validators.len;
+    for (uint32_t i = 0; i < g->validators.count; i++) {
+        struct dsdn_rec_validator_entry v;
+        at = dsdn_get_validator_entry(at, end, &v);
+        struct dsdn_sys_row_validator *row = dsdn_sys_validator_edit(s, dsdn_sys_validator_insert(s, v.id));
+        row->stake = v.stake.units;
+        row->name_len = (uint8_t)v.name.len;
+        memcpy(row->name, v.name.bytes, v.name.len);
+    }
+    for (uint32_t i = 0; i < g->founder_keys.count; i++) {
+        uint32_t row = dsdn_sys_founder_insert(s, g->founder_keys.items + 32 * (size_t)i);
+        dsdn_sys_founder_edit(s, row)->position = (uint8_t)i;
+    }
+}
+
+static void put_head(struct dsdn_state *s, const struct dsdn_genesis *genesis)
+{
+    const struct dsdn_ev_genesis_declared *g = &genesis->event;
+    struct dsdn_sys_row_head *head = dsdn_sys_head_edit(s, dsdn_sys_head_insert(s, "\0"));
+    memcpy(head->batch_hash, genesis->hash, 32);
+    memcpy(head->genesis, genesis->hash, 32);
+    head->time_ms = g->genesis_time;
+    head->has_primary = g->da_chain_id.len != 0;
+    head->origin_height = g->da_start;
+    head->version = DSDN_PROTOCOL(g->version_major, g->version_minor, g->version_patch);
+    memcpy(head->authority, g->coordinator ? g->coordinator : g->group_public, 32);
+    head->founder_m = g->founder_m;
+    head->feature_level = g->feature_level;
+    memcpy(head->transcript, genesis->hash, 32);
+}
+
+static int reserve_all(struct dsdn_engine *e, const struct dsdn_ev_genesis_declared *g, struct dsdn_error *error)
+{
+    const struct {
+        uint32_t table, rows;
+    } need[] = {{dsdn_sys_TABLE_head, 1},
+                {dsdn_sys_TABLE_parameter, g->params.count},
+                {dsdn_sys_TABLE_quorum_member, g->quorum_members.count + g->emergency_members.count},
+                {dsdn_sys_TABLE_founder, g->founder_keys.count},
+                {dsdn_sys_TABLE_validator, g->validators.count},
+                {dsdn_sys_TABLE_committee_member, g->committee.count}};
+    int rc = DSDN_OK;
+    for (size_t i = 0; !rc && i < sizeof need / sizeof *need; i++)
+        rc = dsdn_table_reserve(&e->state.tables[need[i].table], need[i].rows, error);
+    for (uint32_t t = DSDN_SYSTEM_TABLES; !rc && t < e->table_cnt; t++)
+        rc = dsdn_table_reserve(&e->state.tables[t], e->catalogue->genesis_rows, error);
+    return rc;
+}
+
+int dsdn_engine_genesis(struct dsdn_engine *e, const uint8_t *bytes, size_t len, struct dsdn_error *error)
+{
+    struct dsdn_genesis genesis;
+    struct dsdn_state *s = &e->state;
+    if (s->tables[dsdn_sys_TABLE_head].live_cnt) return dsdn_fail(error, DSDN_E_USAGE, "the engine has a genesis already");
+    int rc = dsdn_genesis_decode(&genesis, bytes, len, error);
+    if (rc) return rc;
+    rc = reserve_all(e, &genesis.event, error);
+    if (!rc) {
+        put_head(s, &genesis);
+        put_lists(s, &genesis.event);
+        put_quorum(s, 0, &genesis.event.quorum_members);
+        put_quorum(s, DSDN_EMERGENCY_SET, &genesis.event.emergency_members);
+        put_committee(s, &genesis.event.committee);
+        if (e->catalogue->genesis) {
+            struct dsdn_context c = {.state = s, .time_ms = genesis.event.genesis_time, .genesis = genesis.hash,
+                                     .version = dsdn_head(s)->version, .has_primary = dsdn_head(s)->has_primary};
+            rc = e->catalogue->genesis(&c, &genesis.event, error);
+        }
+        dsdn_state_settle(s);
+        s->old_cnt = 0; /* the genesis is no batch: it has no row-change hash */
+        for (uint32_t t = 0; t < e->table_cnt; t++)
+            if (s->tables[t].touched) memset(s->tables[t].touched, 0, s->tables[t].touched_len);
+    }
+    dsdn_genesis_free(&genesis);
+    return rc;
+}
+
+int dsdn_engine_restored(struct dsdn_engine *e, struct dsdn_error *error)
+{
+    if (e->state.tables[dsdn_sys_TABLE_head].live_cnt != 1)
+        return dsdn_fail(error, DSDN_E_MALFORMED, "a checkpoint has exactly one head row");
+    for (uint32_t t = 0; t < e->table_cnt; t++) {
+        int rc = dsdn_table_index_all(&e->state.tables[t], error);
+        if (rc) return rc;
+    }
+    return DSDN_OK;
+}
