@@ -15,8 +15,9 @@ enum {
 
 #define NONE UINT32_MAX
 
-/* Entries ascend by (key, rest of the key of the row).  In an inner node entry i is the first one below child i; entry 0 is
- * not kept, it would be read by nobody.  Every node but the root and the last leaf has at least MIN entries. */
+/* Entries ascend by (key, rest of the key of the row).  In an inner node entry i is the first one below child
+ * i; entry 0 is not kept, it would be read by nobody.  Every node but the root and the last leaf has at least
+ * MIN entries. */
 struct node {
     union {
         struct {
@@ -40,7 +41,8 @@ struct dsdn_ordered {
     struct node *nodes;
     uint32_t root, height; /* height 0: the root is a leaf */
     uint32_t entry_cnt;
-    uint32_t node_end, node_cap, unused_cnt, unused; /* [0, node_end) were handed out, of these unused_cnt came back */
+    uint32_t node_end, node_cap, unused_cnt,
+        unused; /* [0, node_end) were handed out, of these unused_cnt came back */
     uint32_t key_len;
     dsdn_ordered_key_fn key;
     const void *context;
@@ -52,7 +54,7 @@ struct dsdn_ordered {
 struct probe {
     uint64_t head;
     uint8_t bytes[2 * DSDN_KEY_MAX];
-    bool head_only; /* all bytes behind the first 8 are zero: no entry with the same head is below it */
+    bool head_only;  /* all bytes behind the first 8 are zero: no entry with the same head is below it */
     bool past_equal; /* an entry that equals it counts as below it */
 };
 
@@ -77,7 +79,10 @@ static void probe_row(const struct dsdn_ordered *o, uint32_t row, struct probe *
     probe->past_equal = true;
 }
 
-static uint32_t *rows_of(struct node *n, uint32_t level) { return level ? n->inner.row : n->leaf.row; }
+static uint32_t *rows_of(struct node *n, uint32_t level)
+{
+    return level ? n->inner.row : n->leaf.row;
+}
 
 /* How many of the entries [from, cnt) of a node are below the probe, plus from. */
 static uint32_t rank(const struct dsdn_ordered *o, const struct node *n, uint32_t level, uint32_t from,
@@ -122,7 +127,8 @@ static void descend(const struct dsdn_ordered *o, const struct probe *probe, str
     way->child[0] = rank(o, &o->nodes[number], 0, 0, probe);
 }
 
-/* ---- nodes ------------------------------------------------------------------------------------------------ */
+/* ---- nodes ------------------------------------------------------------------------------------------------
+ */
 
 static uint32_t node_take(struct dsdn_ordered *o)
 {
@@ -147,21 +153,23 @@ static void node_give(struct dsdn_ordered *o, uint32_t number)
 }
 
 /* Moves cnt entries; places may overlap in one node. */
-static void move(struct node *to, uint32_t at, struct node *from, uint32_t start, uint32_t cnt, uint32_t level)
+static void move(struct node *to, uint32_t at, struct node *from, uint32_t start, uint32_t cnt,
+                 uint32_t level)
 {
     memmove(to->leaf.key + at, from->leaf.key + start, cnt * sizeof *to->leaf.key);
     memmove(rows_of(to, level) + at, rows_of(from, level) + start, cnt * sizeof *to->leaf.row);
     if (level) memmove(to->inner.child + at, from->inner.child + start, cnt * sizeof *to->inner.child);
 }
 
-static void entry_copy(struct node *to, uint32_t to_level, uint32_t at, struct node *from, uint32_t from_level,
-                       uint32_t start)
+static void entry_copy(struct node *to, uint32_t to_level, uint32_t at, struct node *from,
+                       uint32_t from_level, uint32_t start)
 {
     to->leaf.key[at] = from->leaf.key[start];
     rows_of(to, to_level)[at] = rows_of(from, from_level)[start];
 }
 
-/* ---- changes ---------------------------------------------------------------------------------------------- */
+/* ---- changes ----------------------------------------------------------------------------------------------
+ */
 
 struct entry {
     uint64_t key;
@@ -177,8 +185,8 @@ static void put(struct node *n, uint32_t level, uint32_t at, const struct entry 
     n->cnt++;
 }
 
-/* Splits a full node and puts the entry into the half where it belongs; *entry becomes the one of the right half for the
- * level above. */
+/* Splits a full node and puts the entry into the half where it belongs; *entry becomes the one of the right
+ * half for the level above. */
 static void split(struct dsdn_ordered *o, uint32_t number, uint32_t level, uint32_t at, struct entry *entry)
 {
     uint32_t right_number = node_take(o);
@@ -269,11 +277,13 @@ void dsdn_ordered_remove(struct dsdn_ordered *o, uint32_t row)
     descend(o, &probe, &way);
     struct node *leaf = &o->nodes[way.node[0]];
     uint32_t at = way.child[0] - 1; /* past_equal: the entry itself is the last one counted */
-    if (way.child[0] == 0 || leaf->leaf.row[at] != row) __builtin_trap(); /* its key changed: a caller's mistake */
+    if (way.child[0] == 0 || leaf->leaf.row[at] != row)
+        __builtin_trap(); /* its key changed: a caller's mistake */
     leaf->cnt--;
     move(leaf, at, leaf, at + 1, leaf->cnt - at, 0);
     o->entry_cnt--;
-    if (at == 0 && leaf->cnt) { /* the row stands for this leaf in the first node above where the way is not leftmost */
+    if (at == 0 &&
+        leaf->cnt) { /* the row stands for this leaf in the first node above where the way is not leftmost */
         uint32_t level = 1;
         while (level <= o->height && way.child[level] == 0) level++;
         if (level <= o->height) entry_copy(&o->nodes[way.node[level]], level, way.child[level], leaf, 0, 0);
@@ -291,9 +301,11 @@ void dsdn_ordered_remove(struct dsdn_ordered *o, uint32_t row)
     }
 }
 
-/* ---- positions -------------------------------------------------------------------------------------------- */
+/* ---- positions --------------------------------------------------------------------------------------------
+ */
 
-void dsdn_ordered_seek(const struct dsdn_ordered *o, const uint8_t *key, uint32_t len, uint32_t *leaf, uint32_t *slot)
+void dsdn_ordered_seek(const struct dsdn_ordered *o, const uint8_t *key, uint32_t len, uint32_t *leaf,
+                       uint32_t *slot)
 {
     struct probe probe = {.head_only = len <= 8};
     memcpy(probe.bytes, key, len < o->key_len ? len : o->key_len);
@@ -315,11 +327,16 @@ uint32_t dsdn_ordered_at(const struct dsdn_ordered *o, uint32_t *leaf, uint32_t 
     return DSDN_NO_ROW;
 }
 
-uint32_t dsdn_ordered_count(const struct dsdn_ordered *o) { return o->entry_cnt; }
+uint32_t dsdn_ordered_count(const struct dsdn_ordered *o)
+{
+    return o->entry_cnt;
+}
 
-/* ---- memory ----------------------------------------------------------------------------------------------- */
+/* ---- memory -----------------------------------------------------------------------------------------------
+ */
 
-/* The most nodes that a tree of cnt entries can have: all at their minimum, and one node a level that is below it. */
+/* The most nodes that a tree of cnt entries can have: all at their minimum, and one node a level that is
+ * below it. */
 static uint64_t nodes_of(uint64_t cnt)
 {
     uint64_t level = cnt / LEAF_MIN + 1, sum = level;
@@ -334,7 +351,8 @@ int dsdn_ordered_reserve(struct dsdn_ordered *o, uint32_t extra, struct dsdn_err
 {
     uint64_t entries = (uint64_t)o->entry_cnt + extra;
     if (entries >= UINT32_MAX)
-        return dsdn_fail(error, DSDN_E_NO_MEMORY, "an ordered index of %llu rows", (unsigned long long)entries);
+        return dsdn_fail(error, DSDN_E_NO_MEMORY, "an ordered index of %llu rows",
+                         (unsigned long long)entries);
     uint64_t need = nodes_of(entries); /* pages that are never touched cost address space only */
     if (need <= o->node_cap) return DSDN_OK;
     uint64_t cap = (uint64_t)o->node_cap + o->node_cap / 4;
@@ -348,7 +366,8 @@ int dsdn_ordered_reserve(struct dsdn_ordered *o, uint32_t extra, struct dsdn_err
 
 struct dsdn_ordered *dsdn_ordered_new(uint32_t key_len, dsdn_ordered_key_fn key, const void *context)
 {
-    if (key_len == 0 || key_len > 2 * DSDN_KEY_MAX) __builtin_trap(); /* declared in the program, not read from outside */
+    if (key_len == 0 || key_len > 2 * DSDN_KEY_MAX)
+        __builtin_trap(); /* declared in the program, not read from outside */
     struct dsdn_ordered *o = calloc(1, sizeof *o);
     if (!o) return NULL;
     o->key_len = key_len;
@@ -369,11 +388,16 @@ void dsdn_ordered_free(struct dsdn_ordered *o)
     free(o);
 }
 
-size_t dsdn_ordered_memory(const struct dsdn_ordered *o) { return sizeof *o + o->arena_len; }
+size_t dsdn_ordered_memory(const struct dsdn_ordered *o)
+{
+    return sizeof *o + o->arena_len;
+}
 
-/* ---- bulk ------------------------------------------------------------------------------------------------- */
+/* ---- bulk -------------------------------------------------------------------------------------------------
+ */
 
-/* How many nodes of `cap` entries hold cnt: filled to seven eighths, so that the first inserts do not split them all. */
+/* How many nodes of `cap` entries hold cnt: filled to seven eighths, so that the first inserts do not split
+ * them all. */
 static uint32_t spread(uint32_t cnt, uint32_t cap)
 {
     uint32_t fill = cap - cap / 8;
@@ -406,7 +430,8 @@ int dsdn_ordered_build(struct dsdn_ordered *o, const uint32_t *rows, uint32_t cn
             struct node *n = &o->nodes[node_take(o)];
             uint32_t end = (uint32_t)((uint64_t)child_cnt * (i + 1) / node_cnt);
             for (; done < end; done++, n->cnt++) {
-                /* Entry 0 is set here too: it is what the next level reads as the first one below this node. */
+                /* Entry 0 is set here too: it is what the next level reads as the first one below this node.
+                 */
                 entry_copy(n, o->height + 1, n->cnt, &o->nodes[first + done], o->height, 0);
                 n->inner.child[n->cnt] = first + done;
             }

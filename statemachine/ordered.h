@@ -1,8 +1,9 @@
-/* ordered.h: an ordered set of row numbers, sorted by a key that is computed from the row: the secondary indexes of tables.
+/* ordered.h: an ordered set of row numbers, sorted by a key that is computed from the row: the secondary
+ * indexes of tables.
  *
- * A B+tree in one arena: entries are 12 bytes (the first 8 key bytes as a number, and the row), the rest of a key is asked
- * for only when those 8 bytes tie.  Room is reserved ahead, so that insert and remove cannot fail and never allocate.
- * The tree is derived: it is rebuilt after a restore and is in no root. */
+ * A B+tree in one arena: entries are 12 bytes (the first 8 key bytes as a number, and the row), the rest of a
+ * key is asked for only when those 8 bytes tie.  Room is reserved ahead, so that insert and remove cannot
+ * fail and never allocate. The tree is derived: it is rebuilt after a restore and is in no root. */
 #ifndef DSDN_STATEMACHINE_ORDERED_H
 #define DSDN_STATEMACHINE_ORDERED_H
 
@@ -18,24 +19,26 @@ typedef void (*dsdn_ordered_key_fn)(const void *context, uint32_t row, uint8_t *
 struct dsdn_ordered *dsdn_ordered_new(uint32_t key_len, dsdn_ordered_key_fn key, const void *context);
 void dsdn_ordered_free(struct dsdn_ordered *o);
 
-/* Make room for `extra` entries more than there are: up to that number inserts and removes in any order cannot fail.
- * NO_MEMORY leaves all as it was. */
+/* Make room for `extra` entries more than there are: up to that number inserts and removes in any order
+ * cannot fail. NO_MEMORY leaves all as it was. */
 int dsdn_ordered_reserve(struct dsdn_ordered *o, uint32_t extra, struct dsdn_error *error);
 
-/* Add a row that is not in it and has room; remove one that is (its key must be what it was when it was added).  Anything else
- * stops the process, because going on would leave an order that no replica shares. */
+/* Add a row that is not in it and has room; remove one that is (its key must be what it was when it was
+ * added).  Anything else stops the process, because going on would leave an order that no replica shares. */
 void dsdn_ordered_insert(struct dsdn_ordered *o, uint32_t row);
 void dsdn_ordered_remove(struct dsdn_ordered *o, uint32_t row);
 uint32_t dsdn_ordered_count(const struct dsdn_ordered *o);
 size_t dsdn_ordered_memory(const struct dsdn_ordered *o); /* bytes */
 
-/* Positions are (leaf, slot); valid until the next insert, remove or reserve.  _seek finds the first entry whose key is >=
- * the len bytes at key (shorter than key_len: zero-extended); _at reads the row there and steps on, DSDN_NO_ROW
- * (UINT32_MAX) at the end. */
-void dsdn_ordered_seek(const struct dsdn_ordered *o, const uint8_t *key, uint32_t len, uint32_t *leaf, uint32_t *slot);
+/* Positions are (leaf, slot); valid until the next insert, remove or reserve.  _seek finds the first entry
+ * whose key is >= the len bytes at key (shorter than key_len: zero-extended); _at reads the row there and
+ * steps on, DSDN_NO_ROW (UINT32_MAX) at the end. */
+void dsdn_ordered_seek(const struct dsdn_ordered *o, const uint8_t *key, uint32_t len, uint32_t *leaf,
+                       uint32_t *slot);
 uint32_t dsdn_ordered_at(const struct dsdn_ordered *o, uint32_t *leaf, uint32_t *slot);
 
-/* dsdn_ordered_build fills an empty tree from rows that are already in key order, and leaves some room in every node. */
+/* dsdn_ordered_build fills an empty tree from rows that are already in key order, and leaves some room in
+ * every node. */
 int dsdn_ordered_build(struct dsdn_ordered *o, const uint32_t *rows, uint32_t cnt, struct dsdn_error *error);
 
 #endif

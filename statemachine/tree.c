@@ -12,7 +12,8 @@ enum {
     PARALLEL_DIRTY = 2000 /* fewer dirty buckets are done before a thread has started */
 };
 
-/* ---- writes ----------------------------------------------------------------------------------------------- */
+/* ---- writes -----------------------------------------------------------------------------------------------
+ */
 
 bool dsdn_tree_has(const struct dsdn_tree *t, uint32_t row)
 {
@@ -21,7 +22,8 @@ bool dsdn_tree_has(const struct dsdn_tree *t, uint32_t row)
 
 void dsdn_tree_insert(struct dsdn_tree *t, uint32_t row, const uint8_t kh[32])
 {
-    if (row >= t->row_cap || dsdn_tree_has(t, row)) __builtin_trap(); /* a caller's mistake; would tie a loop */
+    if (row >= t->row_cap || dsdn_tree_has(t, row))
+        __builtin_trap(); /* a caller's mistake; would tie a loop */
     uint32_t bucket = bucket_of(t, kh);
     uint32_t *link = &t->heads[bucket];
     for (; *link; link = &t->next[*link - 1]) {
@@ -77,15 +79,16 @@ void dsdn_tree_set(struct dsdn_tree *t, const uint32_t *rows, const uint8_t *vh,
     }
 }
 
-/* ---- buckets ---------------------------------------------------------------------------------------------- */
+/* ---- buckets ----------------------------------------------------------------------------------------------
+ */
 
-/* Inner nodes inside buckets.  A node's height is one more than that of its highest child, so that nodes of one height
- * depend on no other of that height and are hashed side by side, lowest first. */
+/* Inner nodes inside buckets.  A node's height is one more than that of its highest child, so that nodes of
+ * one height depend on no other of that height and are hashed side by side, lowest first. */
 struct jobs {
     uint8_t pairs[JOB_CAP][64];
     uint8_t *out[JOB_CAP];
-    uint16_t next[JOB_CAP];                      /* job + 1 of the same height; 0: last */
-    uint16_t first[DSDN_TREE_DEPTH_MAX + 1];     /* by height */
+    uint16_t next[JOB_CAP];                  /* job + 1 of the same height; 0: last */
+    uint16_t first[DSDN_TREE_DEPTH_MAX + 1]; /* by height */
     uint32_t cnt, height;
 };
 
@@ -105,9 +108,10 @@ static void run_jobs(struct jobs *jobs)
     jobs->cnt = jobs->height = 0;
 }
 
-/* The node at `depth` above the leaves [first, end): its hash goes to out now or when the jobs run.  Returns its height. */
-static uint32_t plan(const struct dsdn_tree *t, struct jobs *jobs, uint32_t first, uint32_t end, unsigned depth,
-                     uint8_t *out)
+/* The node at `depth` above the leaves [first, end): its hash goes to out now or when the jobs run.  Returns
+ * its height. */
+static uint32_t plan(const struct dsdn_tree *t, struct jobs *jobs, uint32_t first, uint32_t end,
+                     unsigned depth, uint8_t *out)
 {
     if (first == end) {
         memset(out, 0, 32);
@@ -138,8 +142,8 @@ static unsigned common_bits(const uint8_t *a, const uint8_t *b)
     return 256;
 }
 
-/* How many inner nodes lie below the bucket of this chain, at most: each has two neighbours of the chain below it that
- * agree in all bits above it. */
+/* How many inner nodes lie below the bucket of this chain, at most: each has two neighbours of the chain
+ * below it that agree in all bits above it. */
 static uint32_t count_inner(const struct dsdn_tree *t, uint32_t head)
 {
     uint32_t cnt = 0;
@@ -154,7 +158,8 @@ static void set_class(struct dsdn_tree *t, size_t node, unsigned class)
     t->classes[node / 4] = (uint8_t)((t->classes[node / 4] & ~(3u << shift)) | class << shift);
 }
 
-/* Everything a bucket needs is far apart and each piece names the next, so they are fetched three steps ahead of use. */
+/* Everything a bucket needs is far apart and each piece names the next, so they are fetched three steps ahead
+ * of use. */
 static void prefetch_bucket(const struct dsdn_tree *t, const uint32_t *list, size_t cnt, size_t i)
 {
     uint32_t first = (uint32_t)1 << t->depth;
@@ -200,9 +205,11 @@ static void hash_buckets(struct dsdn_tree *t, const uint32_t *list, size_t cnt)
     run_jobs(&jobs);
 }
 
-/* ---- upper levels ----------------------------------------------------------------------------------------- */
+/* ---- upper levels -----------------------------------------------------------------------------------------
+ */
 
-/* Replaces an ascending list of nodes of one depth by their parents, and computes those.  Returns how many. */
+/* Replaces an ascending list of nodes of one depth by their parents, and computes those.  Returns how many.
+ */
 static size_t hash_parents(struct dsdn_tree *t, uint32_t *list, size_t cnt)
 {
     const uint8_t *in[BATCH];
@@ -239,8 +246,8 @@ static void climb(struct dsdn_tree *t, uint32_t *list, size_t cnt, unsigned from
     for (; from > to; from--) cnt = hash_parents(t, list, cnt);
 }
 
-/* Moves the next dirty buckets, in order, from the bitmap to the list, as node numbers.  *word is where to look, end_word
- * where to stop. */
+/* Moves the next dirty buckets, in order, from the bitmap to the list, as node numbers.  *word is where to
+ * look, end_word where to stop. */
 static size_t take_dirty(struct dsdn_tree *t, uint32_t *word, uint32_t end_word, uint32_t *list)
 {
     size_t cnt = 0;
@@ -261,7 +268,8 @@ static size_t take_dirty(struct dsdn_tree *t, uint32_t *word, uint32_t end_word,
     return cnt;
 }
 
-/* A piece of the tree that one thread brings up to date: the buckets [first, end), and what is above down to depth `to`. */
+/* A piece of the tree that one thread brings up to date: the buckets [first, end), and what is above down to
+ * depth `to`. */
 struct piece {
     struct dsdn_tree *tree;
     uint32_t first, end;
@@ -276,12 +284,14 @@ static void *update(void *argument)
     if (t->clean_depth < t->depth) { /* values for all new levels; above them only dirty nodes need one */
         for (uint32_t bucket = piece->first; bucket < piece->end;) {
             size_t cnt = 0;
-            for (; bucket < piece->end && cnt < SEGMENT; bucket++) list[cnt++] = ((uint32_t)1 << t->depth) + bucket;
+            for (; bucket < piece->end && cnt < SEGMENT; bucket++)
+                list[cnt++] = ((uint32_t)1 << t->depth) + bucket;
             hash_buckets(t, list, cnt);
             climb(t, list, cnt, t->depth, t->clean_depth + 1);
         }
     }
-    /* The ancestors that two segments share are hashed for both; the second time all below them is up to date. */
+    /* The ancestors that two segments share are hashed for both; the second time all below them is up to
+     * date. */
     uint32_t word = piece->first / 64, end_word = (piece->end + 63) / 64;
     for (size_t cnt; (cnt = take_dirty(t, &word, end_word, list));) {
         hash_buckets(t, list, cnt);

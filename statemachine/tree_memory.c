@@ -19,7 +19,8 @@ static void point_at_blocks(struct dsdn_tree *t)
     t->dirty_words = t->blocks[BLOCK_DIRTY_WORDS].bytes;
 }
 
-/* Makes the blocks large enough.  Blocks that have grown before one fails stay so: they are only too large. */
+/* Makes the blocks large enough.  Blocks that have grown before one fails stay so: they are only too large.
+ */
 static int grow_blocks(struct dsdn_tree *t, size_t row_cap, unsigned depth, struct dsdn_error *error)
 {
     size_t bucket_cnt = (size_t)1 << depth;
@@ -66,7 +67,8 @@ size_t dsdn_tree_memory(const struct dsdn_tree *t)
     return sum;
 }
 
-/* Fetches what splitting a bucket will read: the chain's first leaf, and the second once the first is there. */
+/* Fetches what splitting a bucket will read: the chain's first leaf, and the second once the first is there.
+ */
 static void prefetch_chain(const struct dsdn_tree *t, uint32_t near, uint32_t far)
 {
     if (t->heads[far]) {
@@ -83,7 +85,8 @@ static void set_dirty(struct dsdn_tree *t, uint32_t bucket, bool dirty)
     t->dirty[bucket / 64] = dirty ? t->dirty[bucket / 64] | bit : t->dirty[bucket / 64] & ~bit;
 }
 
-/* Adds a level: every bucket becomes two, dirty if it was.  Last bucket first, because 2b and 2b + 1 lie behind b. */
+/* Adds a level: every bucket becomes two, dirty if it was.  Last bucket first, because 2b and 2b + 1 lie
+ * behind b. */
 static void deepen(struct dsdn_tree *t)
 {
     uint32_t bucket_cnt = (uint32_t)1 << t->depth;
@@ -100,7 +103,8 @@ static void deepen(struct dsdn_tree *t)
     }
     for (uint32_t word = 0; word < (2 * bucket_cnt + 63) / 64; word++) {
         uint64_t bit = (uint64_t)1 << word % 64;
-        t->dirty_words[word / 64] = t->dirty[word] ? t->dirty_words[word / 64] | bit : t->dirty_words[word / 64] & ~bit;
+        t->dirty_words[word / 64] =
+            t->dirty[word] ? t->dirty_words[word / 64] | bit : t->dirty_words[word / 64] & ~bit;
     }
     t->dirty_cnt *= 2;
     t->depth++;
@@ -115,7 +119,8 @@ static void deepen(struct dsdn_tree *t)
 int dsdn_tree_reserve(struct dsdn_tree *t, uint32_t row_end, struct dsdn_error *error)
 {
     if (row_end <= t->row_cap) return DSDN_OK;
-    /* An eighth more than before at least, so that growing row by row does not move page tables every time. */
+    /* An eighth more than before at least, so that growing row by row does not move page tables every time.
+     */
     uint64_t row_cap = (uint64_t)t->row_cap + t->row_cap / 8;
     if (row_cap > UINT32_MAX) row_cap = UINT32_MAX;
     if (row_cap < row_end) row_cap = row_end;

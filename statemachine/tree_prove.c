@@ -6,7 +6,8 @@ static void hash_pair(uint8_t prefix, const uint8_t pair[64], uint8_t out[32])
     dsdn_sha256_nodes(prefix, &pair, &out, 1);
 }
 
-void dsdn_tree_subtree(const struct dsdn_tree *t, uint32_t first, uint32_t end, unsigned depth, uint8_t out[32])
+void dsdn_tree_subtree(const struct dsdn_tree *t, uint32_t first, uint32_t end, unsigned depth,
+                       uint8_t out[32])
 {
     if (first == end) {
         memset(out, 0, 32);
@@ -103,4 +104,7 @@ static void reference(const uint8_t *leaves, uint32_t cnt, unsigned depth, uint8
     }
 }
 
-void dsdn_tree_reference(const uint8_t *leaves, uint32_t cnt, uint8_t root[32]) { reference(leaves, cnt, 0, root); }
+void dsdn_tree_reference(const uint8_t *leaves, uint32_t cnt, uint8_t root[32])
+{
+    reference(leaves, cnt, 0, root);
+}
