@@ -7,14 +7,40 @@
 #define CONTENT_TAG "dsdn/archive/content/1"
 
 /* offsets in the file header, the section header and the footer; docs/formats/archive.md */
-enum { H_VERSION = 8, H_GENESIS_LEN = 12, H_GENESIS = 16, H_FIRST = 48, H_PREV = 56, H_ZERO = 88, H_CRC = 92 };
 enum {
-    S_KIND = 0, S_CODING = 1, S_ZERO = 2, S_FOLLOW = 4, S_STORED = 8, S_CONTENT = 12, S_KEY = 16, S_COUNT = 24,
-    S_EVENTS = 28, S_CHAIN = 32, S_CRC = 64
+    H_VERSION = 8,
+    H_GENESIS_LEN = 12,
+    H_GENESIS = 16,
+    H_FIRST = 48,
+    H_PREV = 56,
+    H_ZERO = 88,
+    H_CRC = 92
 };
 enum {
-    F_TABLE = 8, F_FRAMES = 16, F_SECTIONS = 24, F_BATCHES = 32, F_EVENTS = 40, F_BYTES = 48, F_LAST = 56,
-    F_CONTENT = 88, F_CHAIN = 120, F_HASH = 152, F_CRC = 184
+    S_KIND = 0,
+    S_CODING = 1,
+    S_ZERO = 2,
+    S_FOLLOW = 4,
+    S_STORED = 8,
+    S_CONTENT = 12,
+    S_KEY = 16,
+    S_COUNT = 24,
+    S_EVENTS = 28,
+    S_CHAIN = 32,
+    S_CRC = 64
+};
+enum {
+    F_TABLE = 8,
+    F_FRAMES = 16,
+    F_SECTIONS = 24,
+    F_BATCHES = 32,
+    F_EVENTS = 40,
+    F_BYTES = 48,
+    F_LAST = 56,
+    F_CONTENT = 88,
+    F_CHAIN = 120,
+    F_HASH = 152,
+    F_CRC = 184
 };
 
 bool dsdn_archive_damaged(int code)
@@ -39,9 +65,10 @@ int dsdn_archive_header_encode(const struct dsdn_archive_options *options, struc
     const struct dsdn_view *genesis = &options->genesis;
     if (genesis->len == 0) return dsdn_fail(error, DSDN_E_USAGE, "an archive needs the genesis bytes");
     if (genesis->len > DSDN_ARCHIVE_GENESIS_MAX)
-        return dsdn_fail(error, DSDN_E_TOO_LARGE, "genesis of %zu bytes; an archive holds at most %u", genesis->len,
-                         DSDN_ARCHIVE_GENESIS_MAX);
-    if (options->first == DSDN_NO_SEQUENCE) return dsdn_fail(error, DSDN_E_USAGE, "no batch has that sequence");
+        return dsdn_fail(error, DSDN_E_TOO_LARGE, "genesis of %zu bytes; an archive holds at most %u",
+                         genesis->len, DSDN_ARCHIVE_GENESIS_MAX);
+    if (options->first == DSDN_NO_SEQUENCE)
+        return dsdn_fail(error, DSDN_E_USAGE, "no batch has that sequence");
     int rc = dsdn_buffer_reserve(header, DSDN_ARCHIVE_HEADER_LEN + genesis->len, error);
     if (rc) return rc;
 
@@ -67,7 +94,8 @@ int dsdn_archive_header_decode(const uint8_t *h, struct dsdn_archive_info *info,
     uint64_t offset = 0;
     *genesis_len = dsdn_load32(h + H_GENESIS_LEN);
     if (memcmp(h, DSDN_ARCHIVE_MAGIC, 8) != 0)
-        rc = dsdn_fail(error, DSDN_E_FORMAT, "not a DSDN archive (it does not begin with " DSDN_ARCHIVE_MAGIC ")");
+        rc = dsdn_fail(error, DSDN_E_FORMAT,
+                       "not a DSDN archive (it does not begin with " DSDN_ARCHIVE_MAGIC ")");
     else if (offset = H_VERSION, dsdn_load32(h + H_VERSION) != DSDN_ARCHIVE_VERSION)
         rc = dsdn_fail(error, DSDN_E_FORMAT, "archive version %" PRIu32 "; this program reads version %u",
                        dsdn_load32(h + H_VERSION), DSDN_ARCHIVE_VERSION);
@@ -95,12 +123,14 @@ int dsdn_archive_header_check(const struct dsdn_buffer *header, const struct dsd
     else if (offset = H_ZERO, dsdn_load32(h + H_ZERO) != 0)
         rc = dsdn_fail(error, DSDN_E_MALFORMED, "reserved bytes of the archive header are not zero");
     else if (offset = H_FIRST, info->first == DSDN_NO_SEQUENCE)
-        rc = dsdn_fail(error, DSDN_E_MALFORMED, "the first sequence is %" PRIu64 ", which no batch has", info->first);
+        rc = dsdn_fail(error, DSDN_E_MALFORMED, "the first sequence is %" PRIu64 ", which no batch has",
+                       info->first);
     else if (offset = H_PREV, info->first == 0 && !dsdn_equal32(info->prev, info->genesis))
         rc = dsdn_fail(error, DSDN_E_CHAIN, "the predecessor of batch 0 is not the genesis hash");
     else if (offset = H_GENESIS, dsdn_tagged("dsdn/genesis/1", genesis, genesis_len, hash),
              !dsdn_equal32(hash, info->genesis))
-        rc = dsdn_fail(error, DSDN_E_WRONG_GENESIS, "the genesis bytes do not have the genesis hash of the header");
+        rc = dsdn_fail(error, DSDN_E_WRONG_GENESIS,
+                       "the genesis bytes do not have the genesis hash of the header");
     return rc ? dsdn_archive_at(error, rc, path, offset) : DSDN_OK;
 }
 
@@ -122,14 +152,18 @@ void dsdn_archive_section_encode(struct dsdn_archive_section *section, uint8_t *
     dsdn_store32(p + S_CRC, section->crc);
 }
 
-int dsdn_archive_section_decode(const uint8_t *p, struct dsdn_archive_section *s, const char *path, uint64_t offset,
-                                struct dsdn_error *error)
+int dsdn_archive_section_decode(const uint8_t *p, struct dsdn_archive_section *s, const char *path,
+                                uint64_t offset, struct dsdn_error *error)
 {
-    *s = (struct dsdn_archive_section){
-        .kind = p[S_KIND], .coding = p[S_CODING], .follow = dsdn_load32(p + S_FOLLOW),
-        .stored_len = dsdn_load32(p + S_STORED), .content_len = dsdn_load32(p + S_CONTENT),
-        .key = dsdn_load64(p + S_KEY), .count = dsdn_load32(p + S_COUNT), .events = dsdn_load32(p + S_EVENTS),
-        .crc = dsdn_load32(p + S_CRC)};
+    *s = (struct dsdn_archive_section){.kind = p[S_KIND],
+                                       .coding = p[S_CODING],
+                                       .follow = dsdn_load32(p + S_FOLLOW),
+                                       .stored_len = dsdn_load32(p + S_STORED),
+                                       .content_len = dsdn_load32(p + S_CONTENT),
+                                       .key = dsdn_load64(p + S_KEY),
+                                       .count = dsdn_load32(p + S_COUNT),
+                                       .events = dsdn_load32(p + S_EVENTS),
+                                       .crc = dsdn_load32(p + S_CRC)};
     memcpy(s->chain, p + S_CHAIN, 32);
     bool table = s->kind == DSDN_ARCHIVE_TABLE, frame = s->kind == DSDN_ARCHIVE_FRAME;
     int rc = DSDN_OK;
@@ -138,36 +172,43 @@ int dsdn_archive_section_decode(const uint8_t *p, struct dsdn_archive_section *s
     else if (dsdn_load16(p + S_ZERO) != 0)
         rc = dsdn_fail(error, DSDN_E_MALFORMED, "reserved bytes of a section header are not zero");
     else if (s->coding != (table ? DSDN_ARCHIVE_RAW : DSDN_ARCHIVE_ZSTD))
-        rc = dsdn_fail(error, DSDN_E_MALFORMED, "a section of kind %u does not have coding %u", s->kind, s->coding);
+        rc = dsdn_fail(error, DSDN_E_MALFORMED, "a section of kind %u does not have coding %u", s->kind,
+                       s->coding);
     else if (!table && (s->content_len > DSDN_ARCHIVE_CONTENT_MAX || s->stored_len > DSDN_ARCHIVE_STORED_MAX))
-        rc = dsdn_fail(error, DSDN_E_TOO_LARGE, "section of %" PRIu32 " stored and %" PRIu32
-                       " content bytes; at most %u and %u are allowed", s->stored_len, s->content_len,
-                       DSDN_ARCHIVE_STORED_MAX, DSDN_ARCHIVE_CONTENT_MAX);
+        rc = dsdn_fail(error, DSDN_E_TOO_LARGE,
+                       "section of %" PRIu32 " stored and %" PRIu32
+                       " content bytes; at most %u and %u are allowed",
+                       s->stored_len, s->content_len, DSDN_ARCHIVE_STORED_MAX, DSDN_ARCHIVE_CONTENT_MAX);
     else if (table && (s->stored_len != s->content_len ||
                        s->stored_len != (uint64_t)s->count * DSDN_ARCHIVE_ENTRY_LEN || s->key || s->events))
-        rc = dsdn_fail(error, DSDN_E_MALFORMED, "the seek table's lengths do not fit %" PRIu32 " entries", s->count);
+        rc = dsdn_fail(error, DSDN_E_MALFORMED, "the seek table's lengths do not fit %" PRIu32 " entries",
+                       s->count);
     else if (!table && (s->stored_len == 0 || s->content_len == 0))
         rc = dsdn_fail(error, DSDN_E_MALFORMED, "empty section");
     else if (frame && (s->count == 0 || s->count > s->content_len / (DSDN_BATCH_FIXED_LEN + 4)))
-        rc = dsdn_fail(error, DSDN_E_MALFORMED, "%" PRIu32 " batches cannot fill a frame of %" PRIu32 " bytes",
-                       s->count, s->content_len);
+        rc =
+            dsdn_fail(error, DSDN_E_MALFORMED, "%" PRIu32 " batches cannot fill a frame of %" PRIu32 " bytes",
+                      s->count, s->content_len);
     else if (frame && (s->key == DSDN_NO_SEQUENCE || s->count > DSDN_NO_SEQUENCE - s->key))
         rc = dsdn_fail(error, DSDN_E_MALFORMED, "sequences of a frame run past the last number");
     else if (!frame && (s->follow || (!table && (s->count != 1 || s->events))))
-        rc = dsdn_fail(error, DSDN_E_MALFORMED, "a section of kind %u carries the counts of a frame", s->kind);
+        rc =
+            dsdn_fail(error, DSDN_E_MALFORMED, "a section of kind %u carries the counts of a frame", s->kind);
     return rc ? dsdn_archive_at(error, rc, path, offset) : DSDN_OK;
 }
 
 int dsdn_archive_section_check(const uint8_t *p, const struct dsdn_archive_section *s, const char *path,
                                uint64_t offset, struct dsdn_error *error)
 {
-    if (dsdn_crc32c(dsdn_crc32c(0, p, S_CRC), p + DSDN_ARCHIVE_SECTION_LEN, s->stored_len) == s->crc) return DSDN_OK;
+    if (dsdn_crc32c(dsdn_crc32c(0, p, S_CRC), p + DSDN_ARCHIVE_SECTION_LEN, s->stored_len) == s->crc)
+        return DSDN_OK;
     dsdn_fail(error, DSDN_E_CHECKSUM, "the CRC32C of a section does not match its bytes");
     return dsdn_archive_at(error, DSDN_E_CHECKSUM, path, offset);
 }
 
-/* The frame header is read here (RFC 8878, 3.1.1.1), because libzstd enforces a window limit only when it streams and
- * its own header struct is not part of its stable ABI.  NULL: the frame is within the bounds of protocol.md, section 12. */
+/* The frame header is read here (RFC 8878, 3.1.1.1), because libzstd enforces a window limit only when it
+ * streams and its own header struct is not part of its stable ABI.  NULL: the frame is within the bounds of
+ * protocol.md, section 12. */
 static const char *zstd_refusal(const uint8_t *p, size_t len, uint32_t content_len)
 {
     if (len < 6 || dsdn_load32(p) != ZSTD_MAGICNUMBER) return "it is not a zstd frame";
@@ -176,7 +217,8 @@ static const char *zstd_refusal(const uint8_t *p, size_t len, uint32_t content_l
         uint64_t base = 1ull << (10 + (p[5] >> 3));
         if (base + (base >> 3) * (p[5] & 7) > DSDN_ARCHIVE_WINDOW_MAX) return "its window is above 8 MiB";
     }
-    if (ZSTD_getFrameContentSize(p, len) != content_len) return "it does not declare the section's content length";
+    if (ZSTD_getFrameContentSize(p, len) != content_len)
+        return "it does not declare the section's content length";
     if (ZSTD_findFrameCompressedSize(p, len) != len) return "it is not exactly one frame";
     return NULL;
 }
@@ -192,8 +234,10 @@ int dsdn_archive_section_content(void *dctx, const uint8_t *p, const struct dsdn
         int rc = dsdn_buffer_reserve(content, s->content_len, error);
         if (rc) return rc;
         size_t n = ZSTD_decompressDCtx(dctx, content->bytes, s->content_len, stored, s->stored_len);
-        if (ZSTD_isError(n)) why = ZSTD_getErrorName(n);
-        else if (n != s->content_len) why = "its content is shorter than declared";
+        if (ZSTD_isError(n))
+            why = ZSTD_getErrorName(n);
+        else if (n != s->content_len)
+            why = "its content is shorter than declared";
     }
     if (why) {
         dsdn_fail(error, DSDN_E_MALFORMED, "the zstd frame of a section is refused: %s", why);
@@ -248,8 +292,10 @@ void dsdn_archive_entry_encode(const struct dsdn_archive_entry *e, uint8_t p[DSD
 
 void dsdn_archive_entry_decode(const uint8_t p[DSDN_ARCHIVE_ENTRY_LEN], struct dsdn_archive_entry *e)
 {
-    *e = (struct dsdn_archive_entry){.offset = dsdn_load64(p), .first = dsdn_load64(p + 8),
-                                     .first_event = dsdn_load64(p + 16), .stored_len = dsdn_load32(p + 24),
+    *e = (struct dsdn_archive_entry){.offset = dsdn_load64(p),
+                                     .first = dsdn_load64(p + 8),
+                                     .first_event = dsdn_load64(p + 16),
+                                     .stored_len = dsdn_load32(p + 24),
                                      .count = dsdn_load32(p + 28)};
 }
 
@@ -282,10 +328,12 @@ int dsdn_archive_footer_decode(const uint8_t p[DSDN_ARCHIVE_FOOTER_LEN], struct 
     else if (dsdn_tagged(DSDN_ARCHIVE_TAG, p, F_HASH, hash), !dsdn_equal32(hash, p + F_HASH))
         rc = dsdn_fail(error, DSDN_E_CHAIN, "the archive hash does not match the footer");
     if (rc) return dsdn_archive_at(error, rc, path, offset);
-    *f = (struct dsdn_archive_footer){
-        .table_offset = dsdn_load64(p + F_TABLE), .frames = dsdn_load64(p + F_FRAMES),
-        .sections = dsdn_load64(p + F_SECTIONS), .batches = dsdn_load64(p + F_BATCHES),
-        .events = dsdn_load64(p + F_EVENTS), .bytes = dsdn_load64(p + F_BYTES)};
+    *f = (struct dsdn_archive_footer){.table_offset = dsdn_load64(p + F_TABLE),
+                                      .frames = dsdn_load64(p + F_FRAMES),
+                                      .sections = dsdn_load64(p + F_SECTIONS),
+                                      .batches = dsdn_load64(p + F_BATCHES),
+                                      .events = dsdn_load64(p + F_EVENTS),
+                                      .bytes = dsdn_load64(p + F_BYTES)};
     memcpy(f->last, p + F_LAST, 32);
     memcpy(f->content, p + F_CONTENT, 32);
     memcpy(f->chain, p + F_CHAIN, 32);
@@ -307,8 +355,8 @@ void dsdn_archive_state_start(struct dsdn_archive_state *state, const struct dsd
 }
 
 void dsdn_archive_state_add(struct dsdn_archive_state *state, const struct dsdn_archive_section *s,
-                            const uint8_t *bytes, const uint8_t *content, const struct dsdn_archive_batches *batches,
-                            struct dsdn_archive_entry *entry)
+                            const uint8_t *bytes, const uint8_t *content,
+                            const struct dsdn_archive_batches *batches, struct dsdn_archive_entry *entry)
 {
     if (s->kind == DSDN_ARCHIVE_TABLE) {
         state->table_offset = state->offset;

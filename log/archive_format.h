@@ -1,7 +1,8 @@
 /* archive_format.h: what the writer and the readers of archives share; archive.h is the interface.
  *
- * The bytes are in docs/formats/archive.md.  A *walk* reads an archive from its first byte to its footer and checks
- * all of it; the stream source, dsdn_archive_check, recovery and resumption are this one walk with different ends. */
+ * The bytes are in docs/formats/archive.md.  A *walk* reads an archive from its first byte to its footer and
+ * checks all of it; the stream source, dsdn_archive_check, recovery and resumption are this one walk with
+ * different ends. */
 #ifndef DSDN_LOG_ARCHIVE_FORMAT_H
 #define DSDN_LOG_ARCHIVE_FORMAT_H
 
@@ -9,15 +10,16 @@
 #include "log/batch.h"
 #include "log/hash.h"
 
-#define DSDN_ARCHIVE_TAG         "dsdn/archive/1"
-#define DSDN_ARCHIVE_HEADER_LEN  96u /* then the genesis bytes */
-#define DSDN_ARCHIVE_SECTION_LEN 68u /* then the stored bytes */
-#define DSDN_ARCHIVE_ENTRY_LEN   32u
-#define DSDN_ARCHIVE_FOOTER_LEN  188u
+#define DSDN_ARCHIVE_TAG          "dsdn/archive/1"
+#define DSDN_ARCHIVE_HEADER_LEN   96u /* then the genesis bytes */
+#define DSDN_ARCHIVE_SECTION_LEN  68u /* then the stored bytes */
+#define DSDN_ARCHIVE_ENTRY_LEN    32u
+#define DSDN_ARCHIVE_FOOTER_LEN   188u
 #define DSDN_ARCHIVE_FOOTER_MAGIC "DSDNEND1"
-#define DSDN_ARCHIVE_STORED_MAX  (DSDN_ARCHIVE_CONTENT_MAX + (DSDN_ARCHIVE_CONTENT_MAX >> 8)) /* ZSTD_compressBound */
-#define DSDN_ARCHIVE_WINDOW_MAX  8388608u
-#define DSDN_ARCHIVE_FRAMES_MAX  (UINT32_MAX / DSDN_ARCHIVE_ENTRY_LEN) /* the seek table is one section */
+#define DSDN_ARCHIVE_STORED_MAX                                                                              \
+    (DSDN_ARCHIVE_CONTENT_MAX + (DSDN_ARCHIVE_CONTENT_MAX >> 8)) /* ZSTD_compressBound */
+#define DSDN_ARCHIVE_WINDOW_MAX 8388608u
+#define DSDN_ARCHIVE_FRAMES_MAX (UINT32_MAX / DSDN_ARCHIVE_ENTRY_LEN) /* the seek table is one section */
 
 /* A closed group is at most this long before it is forced to disk; it bounds what a crash can tear. */
 #define DSDN_ARCHIVE_UNSYNCED_MAX 33554432u
@@ -68,16 +70,17 @@ struct dsdn_archive_batches {
 
 struct dsdn_archive_walk {
     /* Reads exactly len bytes at offset (a stream ignores it: it is where it is), or TRUNCATED. */
-    int (*read)(struct dsdn_archive_walk *w, void *bytes, size_t len, uint64_t offset, struct dsdn_error *error);
+    int (*read)(struct dsdn_archive_walk *w, void *bytes, size_t len, uint64_t offset,
+                struct dsdn_error *error);
     const struct dsdn_io *io;
     int fd;
-    const char *path;            /* borrowed */
+    const char *path; /* borrowed */
     struct dsdn_archive_info info;
-    struct dsdn_buffer header;   /* file header and genesis bytes */
+    struct dsdn_buffer header; /* file header and genesis bytes */
     struct dsdn_archive_state state;
     struct dsdn_archive_section section; /* what dsdn_archive_walk_next stands on */
-    struct dsdn_buffer stored;   /* its header and stored bytes */
-    struct dsdn_buffer content;  /* its uncompressed bytes; empty for the seek table */
+    struct dsdn_buffer stored;           /* its header and stored bytes */
+    struct dsdn_buffer content;          /* its uncompressed bytes; empty for the seek table */
     void *dctx;
 };
 
@@ -102,8 +105,8 @@ int dsdn_archive_header_check(const struct dsdn_buffer *header, const struct dsd
 void dsdn_archive_section_encode(struct dsdn_archive_section *section, uint8_t *bytes);
 int dsdn_archive_section_decode(const uint8_t *bytes, struct dsdn_archive_section *section, const char *path,
                                 uint64_t offset, struct dsdn_error *error);
-int dsdn_archive_section_check(const uint8_t *bytes, const struct dsdn_archive_section *section, const char *path,
-                               uint64_t offset, struct dsdn_error *error);
+int dsdn_archive_section_check(const uint8_t *bytes, const struct dsdn_archive_section *section,
+                               const char *path, uint64_t offset, struct dsdn_error *error);
 int dsdn_archive_section_content(void *dctx, const uint8_t *bytes, const struct dsdn_archive_section *section,
                                  struct dsdn_buffer *content, const char *path, uint64_t offset,
                                  struct dsdn_error *error);
@@ -114,8 +117,9 @@ void dsdn_archive_entry_decode(const uint8_t bytes[DSDN_ARCHIVE_ENTRY_LEN], stru
 /* Footer: encode takes everything but hash from the state and fills *footer. */
 void dsdn_archive_footer_encode(const struct dsdn_archive_state *state, struct dsdn_archive_footer *footer,
                                 uint8_t bytes[DSDN_ARCHIVE_FOOTER_LEN]);
-int dsdn_archive_footer_decode(const uint8_t bytes[DSDN_ARCHIVE_FOOTER_LEN], struct dsdn_archive_footer *footer,
-                               const char *path, uint64_t offset, struct dsdn_error *error);
+int dsdn_archive_footer_decode(const uint8_t bytes[DSDN_ARCHIVE_FOOTER_LEN],
+                               struct dsdn_archive_footer *footer, const char *path, uint64_t offset,
+                               struct dsdn_error *error);
 
 /* dsdn_archive_events adds up the event counts of a batch's bundles as far as they fit its body; *whole says
  * whether they fill it.  len is at least DSDN_BATCH_FIXED_LEN. */
@@ -124,13 +128,14 @@ uint32_t dsdn_archive_events(const uint8_t *batch, size_t len, bool *whole);
 /* dsdn_archive_batches walks the {u32 len, batch} of a frame's content.  false: lengths do not add up. */
 bool dsdn_archive_batches(const uint8_t *content, size_t len, struct dsdn_archive_batches *out);
 
-/* dsdn_archive_state_start stands behind the file header; _add adds a section whose header, stored bytes and content are
- * known to be right.  batches is needed for frames only; entry, when not NULL, gets a frame's seek table entry. */
+/* dsdn_archive_state_start stands behind the file header; _add adds a section whose header, stored bytes and
+ * content are known to be right.  batches is needed for frames only; entry, when not NULL, gets a frame's
+ * seek table entry. */
 void dsdn_archive_state_start(struct dsdn_archive_state *state, const struct dsdn_archive_info *info,
                               const struct dsdn_buffer *header);
 void dsdn_archive_state_add(struct dsdn_archive_state *state, const struct dsdn_archive_section *section,
-                            const uint8_t *bytes, const uint8_t *content, const struct dsdn_archive_batches *batches,
-                            struct dsdn_archive_entry *entry);
+                            const uint8_t *bytes, const uint8_t *content,
+                            const struct dsdn_archive_batches *batches, struct dsdn_archive_entry *entry);
 
 /* Info from a state; finished only when footer is not NULL. */
 void dsdn_archive_state_info(const struct dsdn_archive_state *state, const struct dsdn_archive_footer *footer,
@@ -141,9 +146,10 @@ void dsdn_archive_walk_file(struct dsdn_archive_walk *w, const struct dsdn_io *i
 /* dsdn_archive_walk_start reads the file header. */
 int dsdn_archive_walk_start(struct dsdn_archive_walk *w, struct dsdn_error *error);
 /* dsdn_archive_walk_next reads and checks one section.  AGAIN: it was the footer, all totals are right and
- * info.finished is set.  On any other error the state still stands before the bad section.  *entry (may be NULL) is set for
- * frames. */
-int dsdn_archive_walk_next(struct dsdn_archive_walk *w, struct dsdn_archive_entry *entry, struct dsdn_error *error);
+ * info.finished is set.  On any other error the state still stands before the bad section.  *entry (may be
+ * NULL) is set for frames. */
+int dsdn_archive_walk_next(struct dsdn_archive_walk *w, struct dsdn_archive_entry *entry,
+                           struct dsdn_error *error);
 void dsdn_archive_walk_free(struct dsdn_archive_walk *w);
 
 /* dsdn_archive_open_file is io->open that retries EINTR; -1 with errno. */
@@ -152,7 +158,8 @@ int dsdn_archive_open_file(const struct dsdn_io *io, const char *path, int flags
 /* dsdn_archive_stream_info is dsdn_archive_info of a stream. */
 const struct dsdn_archive_info *dsdn_archive_stream_info(const struct dsdn_source *source);
 
-/* dsdn_archive_damaged says whether a code speaks of the bytes of a file rather than of the system that reads it. */
+/* dsdn_archive_damaged says whether a code speaks of the bytes of a file rather than of the system that reads
+ * it. */
 bool dsdn_archive_damaged(int code);
 
 #endif

@@ -37,15 +37,18 @@ static uint64_t frame_find(const struct archive *a, uint64_t value, bool by_offs
     while (high - low > 1) {
         uint64_t mid = low + (high - low) / 2;
         struct dsdn_archive_entry e = entry_of(a, mid);
-        if ((by_offset ? e.offset : e.first) <= value) low = mid;
-        else high = mid;
+        if ((by_offset ? e.offset : e.first) <= value)
+            low = mid;
+        else
+            high = mid;
     }
     return low;
 }
 
-/* Reads the section at offset (header and stored bytes) into a->stored; stored_len was checked to lie in the file. */
-static int section_read(struct archive *a, uint64_t offset, uint32_t stored_len, struct dsdn_archive_section *section,
-                        struct dsdn_error *error)
+/* Reads the section at offset (header and stored bytes) into a->stored; stored_len was checked to lie in the
+ * file. */
+static int section_read(struct archive *a, uint64_t offset, uint32_t stored_len,
+                        struct dsdn_archive_section *section, struct dsdn_error *error)
 {
     size_t len = DSDN_ARCHIVE_SECTION_LEN + (size_t)stored_len;
     int rc = dsdn_buffer_reserve(&a->stored, len, error);
@@ -72,15 +75,17 @@ static int frame_load(struct archive *a, uint64_t frame, struct dsdn_error *erro
     bool good = s.kind == DSDN_ARCHIVE_FRAME && s.key == e.first && s.count == e.count &&
                 s.events == events_end - e.first_event;
     if (good) {
-        rc = dsdn_archive_section_content(a->dctx, a->stored.bytes, &s, &a->content, a->path, e.offset, error);
+        rc =
+            dsdn_archive_section_content(a->dctx, a->stored.bytes, &s, &a->content, a->path, e.offset, error);
         if (rc) return rc;
         good = dsdn_archive_batches(a->content.bytes, a->content.len, &batches) && batches.count == s.count &&
                batches.events == s.events;
     }
     if (!good) {
         dsdn_fail(error, DSDN_E_MALFORMED,
-                  "the seek table promises a frame of %" PRIu32 " batches from %" PRIu64 ", and it is not here", e.count,
-                  e.first);
+                  "the seek table promises a frame of %" PRIu32 " batches from %" PRIu64
+                  ", and it is not here",
+                  e.count, e.first);
         return dsdn_archive_at(error, DSDN_E_MALFORMED, a->path, e.offset);
     }
     a->frame = frame;
@@ -93,7 +98,8 @@ static int archive_next(struct dsdn_source *source, struct dsdn_buffer *buffer, 
                         struct dsdn_error *error)
 {
     struct archive *a = (struct archive *)source;
-    if (a->next - a->info.first == a->info.batches) return dsdn_fail(error, DSDN_E_AGAIN, "end of the archive");
+    if (a->next - a->info.first == a->info.batches)
+        return dsdn_fail(error, DSDN_E_AGAIN, "end of the archive");
     bool loaded = false;
     if (a->frame != NO_FRAME) {
         struct dsdn_archive_entry e = entry_of(a, a->frame);
@@ -107,14 +113,18 @@ static int archive_next(struct dsdn_source *source, struct dsdn_buffer *buffer, 
         a->at_sequence = entry_of(a, a->frame).first;
         a->at = 0;
     }
-    for (; a->at_sequence < a->next; a->at_sequence++) a->at += 4 + (size_t)dsdn_load32(a->content.bytes + a->at);
+    for (; a->at_sequence < a->next; a->at_sequence++)
+        a->at += 4 + (size_t)dsdn_load32(a->content.bytes + a->at);
 
     size_t len = dsdn_load32(a->content.bytes + a->at);
     int rc = dsdn_buffer_reserve(buffer, len, error);
     if (rc) return rc;
     memcpy(buffer->bytes, a->content.bytes + a->at + 4, len);
     buffer->len = len;
-    *record = (struct dsdn_record){.sequence = a->next++, .batch = buffer->bytes, .len = len, .file = a->path,
+    *record = (struct dsdn_record){.sequence = a->next++,
+                                   .batch = buffer->bytes,
+                                   .len = len,
+                                   .file = a->path,
                                    .offset = entry_of(a, a->frame).offset};
     return DSDN_OK;
 }
@@ -123,8 +133,8 @@ static int archive_seek(struct dsdn_source *source, uint64_t sequence, struct ds
 {
     struct archive *a = (struct archive *)source;
     if (sequence < a->info.first || sequence - a->info.first >= a->info.batches) {
-        dsdn_fail(error, DSDN_E_NOT_FOUND, "the archive holds %" PRIu64 " batches from %" PRIu64, a->info.batches,
-                  a->info.first);
+        dsdn_fail(error, DSDN_E_NOT_FOUND, "the archive holds %" PRIu64 " batches from %" PRIu64,
+                  a->info.batches, a->info.first);
         if (error) error->sequence = sequence;
         return dsdn_archive_at(error, DSDN_E_NOT_FOUND, a->path, DSDN_NO_OFFSET);
     }
@@ -152,12 +162,15 @@ static int table_check(const struct archive *a, const struct dsdn_archive_footer
     uint64_t end = a->header.len, sequence = a->info.first, events = 0, i = 0;
     for (; i < f->frames && !why; i++) {
         struct dsdn_archive_entry e = entry_of(a, i);
-        if (e.offset < end || e.offset >= f->table_offset) why = "its offset is not between its neighbours";
+        if (e.offset < end || e.offset >= f->table_offset)
+            why = "its offset is not between its neighbours";
         else if (e.stored_len > DSDN_ARCHIVE_STORED_MAX ||
                  DSDN_ARCHIVE_SECTION_LEN + (uint64_t)e.stored_len > f->table_offset - e.offset)
             why = "it ends behind the sections";
-        else if (e.first != sequence) why = "it does not begin where its predecessor ends";
-        else if (e.count == 0 || e.count > DSDN_NO_SEQUENCE - sequence) why = "its count is out of range";
+        else if (e.first != sequence)
+            why = "it does not begin where its predecessor ends";
+        else if (e.count == 0 || e.count > DSDN_NO_SEQUENCE - sequence)
+            why = "its count is out of range";
         else if (e.first_event < events || e.first_event > f->events || (i == 0 && e.first_event))
             why = "its event ordinal is out of range";
         end = e.offset + DSDN_ARCHIVE_SECTION_LEN + e.stored_len;
@@ -184,7 +197,8 @@ static int open_finished(struct archive *a, uint64_t size, struct dsdn_error *er
     if (rc) return rc;
     if (!at || memcmp(bytes, DSDN_ARCHIVE_FOOTER_MAGIC, 8) != 0) {
         dsdn_fail(error, DSDN_E_TRUNCATED,
-                  "the archive does not end in a footer: it is unfinished or was cut. The command that wrote it can resume "
+                  "the archive does not end in a footer: it is unfinished or was cut. The command that wrote "
+                  "it can resume "
                   "it, and recover mode reads what is there");
         return dsdn_archive_at(error, DSDN_E_TRUNCATED, a->path, size);
     }
@@ -194,8 +208,10 @@ static int open_finished(struct archive *a, uint64_t size, struct dsdn_error *er
     /* The seek table is the last section, right before the footer: this bounds its length by the file's. */
     if (f.frames > DSDN_ARCHIVE_FRAMES_MAX || f.table_offset < a->header.len || f.table_offset > at ||
         at - f.table_offset != DSDN_ARCHIVE_SECTION_LEN + f.frames * DSDN_ARCHIVE_ENTRY_LEN) {
-        dsdn_fail(error, DSDN_E_MALFORMED, "the footer places a seek table of %" PRIu64 " frames at byte %" PRIu64
-                  ", which is not right before it", f.frames, f.table_offset);
+        dsdn_fail(error, DSDN_E_MALFORMED,
+                  "the footer places a seek table of %" PRIu64 " frames at byte %" PRIu64
+                  ", which is not right before it",
+                  f.frames, f.table_offset);
         return dsdn_archive_at(error, DSDN_E_MALFORMED, a->path, at);
     }
     struct dsdn_archive_section s;
@@ -230,7 +246,8 @@ static int open_finished(struct archive *a, uint64_t size, struct dsdn_error *er
 }
 
 /* Reads the file from end to end and takes what stands before the first bad section. */
-static int open_recovered(struct archive *a, struct dsdn_archive_walk *w, uint64_t size, struct dsdn_error *error)
+static int open_recovered(struct archive *a, struct dsdn_archive_walk *w, uint64_t size,
+                          struct dsdn_error *error)
 {
     a->table.len = 0;
     for (;;) {
@@ -251,7 +268,8 @@ static int open_recovered(struct archive *a, struct dsdn_archive_walk *w, uint64
     }
     a->info = w->info;
     a->info.dropped = size - a->info.len;
-    a->source.unverified = "the archive is unfinished or damaged: only what stands before its first bad section is read";
+    a->source.unverified =
+        "the archive is unfinished or damaged: only what stands before its first bad section is read";
     return DSDN_OK;
 }
 
@@ -268,12 +286,14 @@ static int archive_open(struct archive *a, unsigned flags, struct dsdn_error *er
         a->dctx = w.dctx;
         w.header = (struct dsdn_buffer){0};
         rc = open_finished(a, (uint64_t)size, error);
-        if ((flags & DSDN_ARCHIVE_RECOVER) && dsdn_archive_damaged(rc)) rc = open_recovered(a, &w, (uint64_t)size, error);
+        if ((flags & DSDN_ARCHIVE_RECOVER) && dsdn_archive_damaged(rc))
+            rc = open_recovered(a, &w, (uint64_t)size, error);
         w.dctx = NULL; /* a has it */
     }
     dsdn_archive_walk_free(&w);
     if (rc) return rc;
-    if (error) *error = (struct dsdn_error)DSDN_ERROR_INIT; /* recovery may have left the reason of its end there */
+    if (error)
+        *error = (struct dsdn_error)DSDN_ERROR_INIT; /* recovery may have left the reason of its end there */
     a->frame = NO_FRAME;
     a->next = a->info.first;
     a->source.genesis.bytes = a->header.bytes + DSDN_ARCHIVE_HEADER_LEN;
@@ -302,7 +322,8 @@ int dsdn_archive_open(const struct dsdn_io *io, const char *path, unsigned flags
     a->io = io;
     a->path = copy;
     a->fd = dsdn_archive_open_file(io, path, O_RDONLY | O_CLOEXEC);
-    int rc = a->fd < 0 ? dsdn_fail_errno(error, errno, "cannot open the archive") : archive_open(a, flags, error);
+    int rc =
+        a->fd < 0 ? dsdn_fail_errno(error, errno, "cannot open the archive") : archive_open(a, flags, error);
     if (rc) {
         (void)dsdn_error_at(error, path, DSDN_NO_OFFSET);
         archive_close(&a->source);
@@ -314,7 +335,8 @@ int dsdn_archive_open(const struct dsdn_io *io, const char *path, unsigned flags
 
 int dsdn_archive_check(struct dsdn_source *source, struct dsdn_error *error)
 {
-    if (source->ops != &archive_ops) return dsdn_fail(error, DSDN_E_USAGE, "only an archive file can be checked again");
+    if (source->ops != &archive_ops)
+        return dsdn_fail(error, DSDN_E_USAGE, "only an archive file can be checked again");
     struct archive *a = (struct archive *)source;
     struct dsdn_archive_walk w;
     dsdn_archive_walk_file(&w, a->io, a->fd, a->path);
@@ -335,10 +357,12 @@ int dsdn_archive_check(struct dsdn_source *source, struct dsdn_error *error)
     return rc ? dsdn_archive_at(error, rc, a->path, DSDN_NO_OFFSET) : DSDN_OK;
 }
 
-int dsdn_archive_blob_next(struct dsdn_source *source, uint64_t *cursor, unsigned kinds, struct dsdn_buffer *buffer,
-                           struct dsdn_archive_blob *blob, struct dsdn_error *error)
+int dsdn_archive_blob_next(struct dsdn_source *source, uint64_t *cursor, unsigned kinds,
+                           struct dsdn_buffer *buffer, struct dsdn_archive_blob *blob,
+                           struct dsdn_error *error)
 {
-    if (source->ops != &archive_ops) return dsdn_fail(error, DSDN_E_USAGE, "only an archive file has its blobs at hand");
+    if (source->ops != &archive_ops)
+        return dsdn_fail(error, DSDN_E_USAGE, "only an archive file has its blobs at hand");
     struct archive *a = (struct archive *)source;
     uint64_t at = *cursor ? *cursor : a->header.len;
     while (at < a->end) {
@@ -356,7 +380,8 @@ int dsdn_archive_blob_next(struct dsdn_source *source, uint64_t *cursor, unsigne
         if (rc) return rc;
         if (s.kind < DSDN_ARCHIVE_CERTIFICATE || s.kind > DSDN_ARCHIVE_BLOB_LAST ||
             DSDN_ARCHIVE_SECTION_LEN + (uint64_t)s.stored_len > a->end - at) {
-            dsdn_fail(error, DSDN_E_MALFORMED, "a section of kind %u is not where the seek table has it", s.kind);
+            dsdn_fail(error, DSDN_E_MALFORMED, "a section of kind %u is not where the seek table has it",
+                      s.kind);
             return dsdn_archive_at(error, DSDN_E_MALFORMED, a->path, at);
         }
         rc = section_read(a, at, s.stored_len, &s, error);
@@ -376,5 +401,6 @@ int dsdn_archive_blob_next(struct dsdn_source *source, uint64_t *cursor, unsigne
 
 const struct dsdn_archive_info *dsdn_archive_info(const struct dsdn_source *source)
 {
-    return source->ops == &archive_ops ? &((const struct archive *)source)->info : dsdn_archive_stream_info(source);
+    return source->ops == &archive_ops ? &((const struct archive *)source)->info
+                                       : dsdn_archive_stream_info(source);
 }

@@ -26,8 +26,8 @@ static int regroup(struct dsdn_archive_pending *group, const struct dsdn_archive
     return DSDN_OK;
 }
 
-/* Walks to the first section that is not whole.  *before stands before the last whole group, w->state behind it, and
- * w->pending holds it; the two are equal when there is none. */
+/* Walks to the first section that is not whole.  *before stands before the last whole group, w->state behind
+ * it, and w->pending holds it; the two are equal when there is none. */
 static int resume_walk(struct dsdn_archive_writer *w, struct dsdn_archive_walk *walk, uint64_t size,
                        struct dsdn_archive_state *before, struct dsdn_error *error)
 {
@@ -41,7 +41,8 @@ static int resume_walk(struct dsdn_archive_writer *w, struct dsdn_archive_walk *
         rc = dsdn_archive_walk_next(walk, &entry, error);
         if (rc) break;
         bool frame = walk->section.kind == DSDN_ARCHIVE_FRAME;
-        if (!frame && !here.follow) continue; /* claimed by no frame yet: it is given again after a resumption */
+        if (!frame && !here.follow)
+            continue; /* claimed by no frame yet: it is given again after a resumption */
         if (frame) {
             start = here;
             rc = dsdn_buffer_reserve(&w->table, (size_t)walk->state.frames * DSDN_ARCHIVE_ENTRY_LEN, error);
@@ -58,7 +59,8 @@ static int resume_walk(struct dsdn_archive_writer *w, struct dsdn_archive_walk *
     }
     dsdn_buffer_free(&group.content);
     dsdn_buffer_free(&group.blobs);
-    if (rc == DSDN_E_AGAIN) return dsdn_fail(error, DSDN_E_EXISTS, "the archive is finished; nothing is left to resume");
+    if (rc == DSDN_E_AGAIN)
+        return dsdn_fail(error, DSDN_E_EXISTS, "the archive is finished; nothing is left to resume");
     uint64_t torn_max = DSDN_ARCHIVE_TORN_MAX + walk->state.frames * DSDN_ARCHIVE_ENTRY_LEN;
     return dsdn_archive_damaged(rc) && size - walk->state.offset <= torn_max ? DSDN_OK : rc;
 }
@@ -83,8 +85,9 @@ static void reopen_group(struct dsdn_archive_writer *w, const struct dsdn_archiv
     w->state = *before;
 }
 
-int dsdn_archive_resume(const struct dsdn_io *io, const char *path, bool unchecked, struct dsdn_archive_writer **out,
-                        struct dsdn_archive_resumed *report, struct dsdn_error *error)
+int dsdn_archive_resume(const struct dsdn_io *io, const char *path, bool unchecked,
+                        struct dsdn_archive_writer **out, struct dsdn_archive_resumed *report,
+                        struct dsdn_error *error)
 {
     struct dsdn_error local;
     struct dsdn_archive_writer *w;
@@ -94,7 +97,8 @@ int dsdn_archive_resume(const struct dsdn_io *io, const char *path, bool uncheck
     int rc = dsdn_archive_writer_new(io, path, unchecked, &w, error);
     if (rc) return dsdn_archive_at(error, rc, path, DSDN_NO_OFFSET);
     w->fd = dsdn_archive_open_file(io, path, O_RDWR | O_CLOEXEC);
-    rc = w->fd < 0 ? dsdn_fail_errno(error, errno, "cannot open the archive") : dsdn_archive_writer_lock(w, error);
+    rc = w->fd < 0 ? dsdn_fail_errno(error, errno, "cannot open the archive")
+                   : dsdn_archive_writer_lock(w, error);
     int64_t size = rc ? 0 : io->size(io->self, w->fd);
     if (size < 0) rc = dsdn_fail_errno(error, errno, "cannot tell the size of the archive");
     if (!rc) {

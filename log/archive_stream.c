@@ -15,7 +15,8 @@ struct stream {
     struct dsdn_error end; /* why nothing more comes: code AGAIN after a good footer, 0 before the end */
 };
 
-static int stream_read(struct dsdn_archive_walk *w, void *bytes, size_t len, uint64_t offset, struct dsdn_error *error)
+static int stream_read(struct dsdn_archive_walk *w, void *bytes, size_t len, uint64_t offset,
+                       struct dsdn_error *error)
 {
     for (size_t got = 0; got < len;) {
         ssize_t n = read(w->fd, (uint8_t *)bytes + got, len - got);
@@ -80,7 +81,10 @@ static int stream_next(struct dsdn_source *source, struct dsdn_buffer *buffer, s
     memcpy(buffer->bytes, p + 4, len);
     buffer->len = len;
     s->at += 4 + len;
-    *record = (struct dsdn_record){.sequence = s->next++, .batch = buffer->bytes, .len = len, .file = s->name,
+    *record = (struct dsdn_record){.sequence = s->next++,
+                                   .batch = buffer->bytes,
+                                   .len = len,
+                                   .file = s->name,
                                    .offset = s->frame_offset};
     return DSDN_OK;
 }
@@ -96,8 +100,10 @@ static int stream_seek(struct dsdn_source *source, uint64_t sequence, struct dsd
     if (!rc && s->next == sequence) rc = stream_fill(s, error);
     if (rc && rc != DSDN_E_AGAIN) return rc;
     if (!rc && s->next == sequence) return DSDN_OK;
-    dsdn_fail(error, DSDN_E_NOT_FOUND, rc ? "the archive stream ended before that batch, at %" PRIu64
-                                          : "a stream does not go back; it stands at batch %" PRIu64, s->next);
+    dsdn_fail(error, DSDN_E_NOT_FOUND,
+              rc ? "the archive stream ended before that batch, at %" PRIu64
+                 : "a stream does not go back; it stands at batch %" PRIu64,
+              s->next);
     if (error) error->sequence = sequence;
     return dsdn_archive_at(error, DSDN_E_NOT_FOUND, s->name, DSDN_NO_OFFSET);
 }
@@ -131,9 +137,12 @@ int dsdn_archive_open_stream(int fd, const char *name, struct dsdn_source **out,
         return rc;
     }
     s->next = s->walk.info.first;
-    s->source = (struct dsdn_source){
-        .ops = &stream_ops, .kind = "stream", .first = s->next, .count = UINT64_MAX,
-        .genesis = {s->walk.header.bytes + DSDN_ARCHIVE_HEADER_LEN, s->walk.header.len - DSDN_ARCHIVE_HEADER_LEN}};
+    s->source = (struct dsdn_source){.ops = &stream_ops,
+                                     .kind = "stream",
+                                     .first = s->next,
+                                     .count = UINT64_MAX,
+                                     .genesis = {s->walk.header.bytes + DSDN_ARCHIVE_HEADER_LEN,
+                                                 s->walk.header.len - DSDN_ARCHIVE_HEADER_LEN}};
     *out = &s->source;
     return DSDN_OK;
 }

@@ -3,7 +3,8 @@
 #include <inttypes.h>
 #include <zstd.h>
 
-static int file_read(struct dsdn_archive_walk *w, void *bytes, size_t len, uint64_t offset, struct dsdn_error *error)
+static int file_read(struct dsdn_archive_walk *w, void *bytes, size_t len, uint64_t offset,
+                     struct dsdn_error *error)
 {
     return dsdn_io_read_at(w->io, w->fd, bytes, len, offset, w->path, error);
 }
@@ -24,14 +25,16 @@ void dsdn_archive_walk_free(struct dsdn_archive_walk *w)
 
 int dsdn_archive_walk_start(struct dsdn_archive_walk *w, struct dsdn_error *error)
 {
-    if (!w->dctx && !(w->dctx = ZSTD_createDCtx())) return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for libzstd");
+    if (!w->dctx && !(w->dctx = ZSTD_createDCtx()))
+        return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for libzstd");
     uint32_t genesis_len;
     int rc = dsdn_buffer_reserve(&w->header, DSDN_ARCHIVE_HEADER_LEN, error);
     if (!rc) rc = w->read(w, w->header.bytes, DSDN_ARCHIVE_HEADER_LEN, 0, error);
     if (!rc) rc = dsdn_archive_header_decode(w->header.bytes, &w->info, &genesis_len, w->path, error);
     if (!rc) rc = dsdn_buffer_reserve(&w->header, DSDN_ARCHIVE_HEADER_LEN + (size_t)genesis_len, error);
     if (!rc)
-        rc = w->read(w, w->header.bytes + DSDN_ARCHIVE_HEADER_LEN, genesis_len, DSDN_ARCHIVE_HEADER_LEN, error);
+        rc = w->read(w, w->header.bytes + DSDN_ARCHIVE_HEADER_LEN, genesis_len, DSDN_ARCHIVE_HEADER_LEN,
+                     error);
     if (rc) return rc;
     w->header.len = DSDN_ARCHIVE_HEADER_LEN + (size_t)genesis_len;
     rc = dsdn_archive_header_check(&w->header, &w->info, w->path, error);
@@ -41,7 +44,8 @@ int dsdn_archive_walk_start(struct dsdn_archive_walk *w, struct dsdn_error *erro
     return DSDN_OK;
 }
 
-/* The footer repeats what the walk has summed up, so it must be byte for byte what the writer would write here. */
+/* The footer repeats what the walk has summed up, so it must be byte for byte what the writer would write
+ * here. */
 static int walk_footer(struct dsdn_archive_walk *w, struct dsdn_error *error)
 {
     uint64_t at = w->state.offset;
@@ -52,10 +56,13 @@ static int walk_footer(struct dsdn_archive_walk *w, struct dsdn_error *error)
     if (!rc) rc = dsdn_archive_footer_decode(bytes, &footer, w->path, at, error);
     if (rc) return rc;
     dsdn_archive_footer_encode(&w->state, &ours, expected);
-    static const struct { uint8_t from, len; const char *name; } fields[] = {
+    static const struct {
+        uint8_t from, len;
+        const char *name;
+    } fields[] = {
         {8, 8, "offset of the seek table"}, {16, 8, "number of frames"}, {24, 8, "number of sections"},
-        {32, 8, "number of batches"}, {40, 8, "number of events"}, {48, 8, "number of bytes"},
-        {56, 32, "last batch hash"}, {88, 32, "content hash"}, {120, 32, "last chain hash"}};
+        {32, 8, "number of batches"},       {40, 8, "number of events"}, {48, 8, "number of bytes"},
+        {56, 32, "last batch hash"},        {88, 32, "content hash"},    {120, 32, "last chain hash"}};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         if (memcmp(bytes + fields[i].from, expected + fields[i].from, fields[i].len) != 0) {
             dsdn_fail(error, DSDN_E_CHAIN, "the footer's %s is not that of the sections", fields[i].name);
@@ -73,9 +80,11 @@ static int check_place(const struct dsdn_archive_walk *w, struct dsdn_error *err
     if (!dsdn_equal32(s->chain, state->chain))
         return dsdn_fail(error, DSDN_E_CHAIN, "a section does not continue the archive's hash chain");
     if (state->follow && (s->kind == DSDN_ARCHIVE_FRAME || s->kind == DSDN_ARCHIVE_TABLE))
-        return dsdn_fail(error, DSDN_E_MALFORMED, "%" PRIu32 " blob sections of the last frame are missing", state->follow);
+        return dsdn_fail(error, DSDN_E_MALFORMED, "%" PRIu32 " blob sections of the last frame are missing",
+                         state->follow);
     if (s->kind == DSDN_ARCHIVE_FRAME && s->key != state->first + state->batches)
-        return dsdn_fail(error, DSDN_E_CHAIN, "a frame begins with batch %" PRIu64 " where %" PRIu64 " is due", s->key,
+        return dsdn_fail(error, DSDN_E_CHAIN,
+                         "a frame begins with batch %" PRIu64 " where %" PRIu64 " is due", s->key,
                          state->first + state->batches);
     if (s->kind != DSDN_ARCHIVE_TABLE) return DSDN_OK;
     uint8_t want[32], have[32];
@@ -87,7 +96,8 @@ static int check_place(const struct dsdn_archive_walk *w, struct dsdn_error *err
     return DSDN_OK;
 }
 
-int dsdn_archive_walk_next(struct dsdn_archive_walk *w, struct dsdn_archive_entry *entry, struct dsdn_error *error)
+int dsdn_archive_walk_next(struct dsdn_archive_walk *w, struct dsdn_archive_entry *entry,
+                           struct dsdn_error *error)
 {
     uint64_t at = w->state.offset;
     struct dsdn_archive_section *s = &w->section;
@@ -96,8 +106,9 @@ int dsdn_archive_walk_next(struct dsdn_archive_walk *w, struct dsdn_archive_entr
     if (rc) return rc;
     bool footer = memcmp(w->stored.bytes, DSDN_ARCHIVE_FOOTER_MAGIC, 8) == 0;
     if (footer != (w->state.table_offset != 0)) {
-        dsdn_fail(error, DSDN_E_MALFORMED, footer ? "a footer without a seek table before it"
-                                                  : "something other than a footer follows the seek table");
+        dsdn_fail(error, DSDN_E_MALFORMED,
+                  footer ? "a footer without a seek table before it"
+                         : "something other than a footer follows the seek table");
         return dsdn_archive_at(error, DSDN_E_MALFORMED, w->path, at);
     }
     if (footer) return walk_footer(w, error);
@@ -105,14 +116,14 @@ int dsdn_archive_walk_next(struct dsdn_archive_walk *w, struct dsdn_archive_entr
     rc = dsdn_archive_section_decode(w->stored.bytes, s, w->path, at, error);
     if (rc) return rc;
     if (s->kind == DSDN_ARCHIVE_TABLE && s->count != w->state.frames) {
-        dsdn_fail(error, DSDN_E_MALFORMED, "a seek table of %" PRIu32 " entries for %" PRIu64 " frames", s->count,
-                  w->state.frames);
+        dsdn_fail(error, DSDN_E_MALFORMED, "a seek table of %" PRIu32 " entries for %" PRIu64 " frames",
+                  s->count, w->state.frames);
         return dsdn_archive_at(error, DSDN_E_MALFORMED, w->path, at);
     }
     rc = dsdn_buffer_reserve(&w->stored, DSDN_ARCHIVE_SECTION_LEN + (size_t)s->stored_len, error);
     if (!rc)
-        rc = w->read(w, w->stored.bytes + DSDN_ARCHIVE_SECTION_LEN, s->stored_len, at + DSDN_ARCHIVE_SECTION_LEN,
-                     error);
+        rc = w->read(w, w->stored.bytes + DSDN_ARCHIVE_SECTION_LEN, s->stored_len,
+                     at + DSDN_ARCHIVE_SECTION_LEN, error);
     if (!rc) rc = dsdn_archive_section_check(w->stored.bytes, s, w->path, at, error);
     if (rc) return rc;
     rc = check_place(w, error);
@@ -124,11 +135,11 @@ int dsdn_archive_walk_next(struct dsdn_archive_walk *w, struct dsdn_archive_entr
         rc = dsdn_archive_section_content(w->dctx, w->stored.bytes, s, &w->content, w->path, at, error);
         if (rc) return rc;
     }
-    if (s->kind == DSDN_ARCHIVE_FRAME &&
-        (!dsdn_archive_batches(w->content.bytes, w->content.len, &batches) || batches.count != s->count ||
-         batches.events != s->events)) {
-        dsdn_fail(error, DSDN_E_MALFORMED, "a frame does not hold the %" PRIu32 " batches and %" PRIu32
-                  " events of its header", s->count, s->events);
+    if (s->kind == DSDN_ARCHIVE_FRAME && (!dsdn_archive_batches(w->content.bytes, w->content.len, &batches) ||
+                                          batches.count != s->count || batches.events != s->events)) {
+        dsdn_fail(error, DSDN_E_MALFORMED,
+                  "a frame does not hold the %" PRIu32 " batches and %" PRIu32 " events of its header",
+                  s->count, s->events);
         return dsdn_archive_at(error, DSDN_E_MALFORMED, w->path, at);
     }
     dsdn_archive_state_add(&w->state, s, w->stored.bytes, w->content.bytes, &batches, entry);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <zstd.h>
 
-#define LEVEL 1 /* docs/formats/archive.md has the measurements */
+#define LEVEL 2 /* docs/formats/archive.md has the measurements */
 
 static int usable(const struct dsdn_archive_writer *w, struct dsdn_error *error)
 {
@@ -37,7 +37,8 @@ int dsdn_archive_writer_truncate(struct dsdn_archive_writer *w, uint64_t len, st
 }
 
 /* Writes at the end of what counts, which is before the end of the file when a reopened group has changed. */
-static int put(struct dsdn_archive_writer *w, const void *bytes, size_t len, uint64_t offset, struct dsdn_error *error)
+static int put(struct dsdn_archive_writer *w, const void *bytes, size_t len, uint64_t offset,
+               struct dsdn_error *error)
 {
     int rc = w->file_len > offset ? dsdn_archive_writer_truncate(w, offset, error) : DSDN_OK;
     if (!rc) rc = dsdn_io_write_at(w->io, w->fd, bytes, len, offset, w->path, error);
@@ -94,8 +95,8 @@ static int blobs_add(struct dsdn_archive_writer *w, size_t len, struct dsdn_erro
 {
     int rc = DSDN_OK;
     for (const uint8_t *p = w->pending.blobs.bytes, *end = len ? p + len : p; !rc && p < end;) {
-        struct dsdn_archive_section s = {.kind = p[0], .key = dsdn_load64(p + 1), .count = 1,
-                                         .content_len = dsdn_load32(p + 9)};
+        struct dsdn_archive_section s = {
+            .kind = p[0], .key = dsdn_load64(p + 1), .count = 1, .content_len = dsdn_load32(p + 9)};
         p += DSDN_ARCHIVE_PENDING_LEN;
         rc = section_add(w, &s, p, NULL, error);
         p += s.content_len;
@@ -131,14 +132,17 @@ static int group_close(struct dsdn_archive_writer *w, struct dsdn_error *error)
     } else {
         uint64_t offset = w->state.offset;
         if (w->state.frames >= DSDN_ARCHIVE_FRAMES_MAX)
-            return dsdn_fail(error, DSDN_E_TOO_LARGE, "an archive holds at most %u frames", DSDN_ARCHIVE_FRAMES_MAX);
+            return dsdn_fail(error, DSDN_E_TOO_LARGE, "an archive holds at most %u frames",
+                             DSDN_ARCHIVE_FRAMES_MAX);
         rc = dsdn_buffer_reserve(&w->table, (size_t)(w->state.frames + 1) * DSDN_ARCHIVE_ENTRY_LEN, error);
         if (rc) return rc;
         struct dsdn_archive_batches batches;
         (void)dsdn_archive_batches(pending->content.bytes, pending->content.len, &batches);
-        struct dsdn_archive_section s = {.kind = DSDN_ARCHIVE_FRAME, .follow = pending->claimed_count,
+        struct dsdn_archive_section s = {.kind = DSDN_ARCHIVE_FRAME,
+                                         .follow = pending->claimed_count,
                                          .content_len = (uint32_t)pending->content.len,
-                                         .key = w->state.first + w->state.batches, .count = batches.count,
+                                         .key = w->state.first + w->state.batches,
+                                         .count = batches.count,
                                          .events = batches.events};
         rc = section_add(w, &s, pending->content.bytes, &batches, error);
         if (!rc) rc = blobs_add(w, pending->claimed, error);
@@ -161,8 +165,8 @@ static int blobs_flush(struct dsdn_archive_writer *w, struct dsdn_error *error)
     return rc;
 }
 
-int dsdn_archive_writer_new(const struct dsdn_io *io, const char *path, bool unchecked, struct dsdn_archive_writer **out,
-                      struct dsdn_error *error)
+int dsdn_archive_writer_new(const struct dsdn_io *io, const char *path, bool unchecked,
+                            struct dsdn_archive_writer **out, struct dsdn_error *error)
 {
     struct dsdn_archive_writer *w = calloc(1, sizeof *w);
     if (w) {
@@ -188,12 +192,14 @@ int dsdn_archive_writer_lock(struct dsdn_archive_writer *w, struct dsdn_error *e
     do rc = w->io->lock(w->io->self, w->fd);
     while (rc < 0 && errno == EINTR);
     if (rc == 0) return DSDN_OK;
-    if (errno == EWOULDBLOCK) return dsdn_fail(error, DSDN_E_LOCKED, "another process is writing this archive");
+    if (errno == EWOULDBLOCK)
+        return dsdn_fail(error, DSDN_E_LOCKED, "another process is writing this archive");
     return dsdn_fail_errno(error, errno, "cannot lock the archive");
 }
 
-int dsdn_archive_create(const struct dsdn_io *io, const char *path, const struct dsdn_archive_options *options,
-                        struct dsdn_archive_writer **out, struct dsdn_error *error)
+int dsdn_archive_create(const struct dsdn_io *io, const char *path,
+                        const struct dsdn_archive_options *options, struct dsdn_archive_writer **out,
+                        struct dsdn_error *error)
 {
     struct dsdn_error local;
     struct dsdn_buffer header = {0};
@@ -230,15 +236,17 @@ int dsdn_archive_create(const struct dsdn_io *io, const char *path, const struct
     return rc;
 }
 
-static int batch_check(const struct dsdn_archive_writer *w, const uint8_t *bytes, size_t len, uint8_t hash[32],
-                       struct dsdn_error *error)
+static int batch_check(const struct dsdn_archive_writer *w, const uint8_t *bytes, size_t len,
+                       uint8_t hash[32], struct dsdn_error *error)
 {
     if (len > DSDN_ARCHIVE_BATCH_MAX)
         return dsdn_fail(error, DSDN_E_TOO_LARGE, "batch of %zu bytes; an archive takes at most %u", len,
                          DSDN_ARCHIVE_BATCH_MAX);
     if (len < DSDN_BATCH_FIXED_LEN)
-        return dsdn_fail(error, DSDN_E_TRUNCATED, "a batch has at least %u bytes, not %zu", DSDN_BATCH_FIXED_LEN, len);
-    if (w->next == DSDN_NO_SEQUENCE) return dsdn_fail(error, DSDN_E_USAGE, "the sequence numbers are used up");
+        return dsdn_fail(error, DSDN_E_TRUNCATED, "a batch has at least %u bytes, not %zu",
+                         DSDN_BATCH_FIXED_LEN, len);
+    if (w->next == DSDN_NO_SEQUENCE)
+        return dsdn_fail(error, DSDN_E_USAGE, "the sequence numbers are used up");
     if (w->unchecked) {
         dsdn_batch_hash(bytes, hash);
         return DSDN_OK;
@@ -253,14 +261,16 @@ static int batch_check(const struct dsdn_archive_writer *w, const uint8_t *bytes
         return dsdn_fail(error, DSDN_E_CHAIN, "batch %" PRIu64 " where the archive continues with %" PRIu64,
                          batch.header.sequence, w->next);
     if (!dsdn_equal32(batch.header.prev, w->last))
-        return dsdn_fail(error, DSDN_E_CHAIN, "the batch does not name the hash of its predecessor in the archive");
+        return dsdn_fail(error, DSDN_E_CHAIN,
+                         "the batch does not name the hash of its predecessor in the archive");
     (void)dsdn_archive_events(bytes, len, &whole);
     if (!whole) return dsdn_fail(error, DSDN_E_MALFORMED, "the bundles of the batch do not fill its body");
     memcpy(hash, batch.hash, 32);
     return DSDN_OK;
 }
 
-int dsdn_archive_append(struct dsdn_archive_writer *w, const uint8_t *batch, size_t len, struct dsdn_error *error)
+int dsdn_archive_append(struct dsdn_archive_writer *w, const uint8_t *batch, size_t len,
+                        struct dsdn_error *error)
 {
     struct dsdn_error local;
     struct dsdn_archive_pending *pending = &w->pending;
@@ -326,7 +336,8 @@ int dsdn_archive_sync(struct dsdn_archive_writer *w, uint64_t *next, struct dsdn
     return DSDN_OK;
 }
 
-int dsdn_archive_finish(struct dsdn_archive_writer *w, struct dsdn_archive_info *info, struct dsdn_error *error)
+int dsdn_archive_finish(struct dsdn_archive_writer *w, struct dsdn_archive_info *info,
+                        struct dsdn_error *error)
 {
     struct dsdn_error local;
     if (!error) error = &local;
@@ -339,14 +350,18 @@ int dsdn_archive_finish(struct dsdn_archive_writer *w, struct dsdn_archive_info 
     size_t len = (size_t)w->state.frames * DSDN_ARCHIVE_ENTRY_LEN;
     rc = dsdn_buffer_reserve(&w->out, DSDN_ARCHIVE_SECTION_LEN + len, error);
     if (rc) return fail(w, rc, error);
-    struct dsdn_archive_section s = {.kind = DSDN_ARCHIVE_TABLE, .coding = DSDN_ARCHIVE_RAW,
-                                     .stored_len = (uint32_t)len, .content_len = (uint32_t)len,
+    struct dsdn_archive_section s = {.kind = DSDN_ARCHIVE_TABLE,
+                                     .coding = DSDN_ARCHIVE_RAW,
+                                     .stored_len = (uint32_t)len,
+                                     .content_len = (uint32_t)len,
                                      .count = (uint32_t)w->state.frames};
     memcpy(s.chain, w->state.chain, 32);
     if (len) memcpy(w->out.bytes + DSDN_ARCHIVE_SECTION_LEN, w->table.bytes, len);
     dsdn_archive_section_encode(&s, w->out.bytes);
     rc = put(w, w->out.bytes, DSDN_ARCHIVE_SECTION_LEN + len, w->state.offset, error);
-    if (!rc) rc = dsdn_archive_writer_sync(w, error); /* so that a footer means that everything before it is there */
+    if (!rc)
+        rc = dsdn_archive_writer_sync(w,
+                                      error); /* so that a footer means that everything before it is there */
     if (rc) return fail(w, rc, error);
 
     struct dsdn_archive_footer footer;

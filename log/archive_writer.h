@@ -4,8 +4,8 @@
 
 #include "log/archive_format.h"
 
-/* A group is a frame and the blobs that were given before its last batch.  It is closed when this much is pending: by
- * what was given, never by when it was given, so that equal calls make equal bytes. */
+/* A group is a frame and the blobs that were given before its last batch.  It is closed when this much is
+ * pending: by what was given, never by when it was given, so that equal calls make equal bytes. */
 #define DSDN_ARCHIVE_GROUP_CUT   1048576u
 #define DSDN_ARCHIVE_PENDING_LEN 13u /* kind u8, key u64, len u32, before the bytes of a pending blob */
 
@@ -29,7 +29,7 @@ struct dsdn_archive_writer {
     uint64_t next;    /* sequence that append wants */
     uint8_t last[32]; /* hash of its predecessor */
     struct dsdn_buffer out;
-    void *cctx; /* ZSTD_CCtx */
+    void *cctx;                /* ZSTD_CCtx */
     uint64_t file_len, synced; /* bytes; synced: durable up to here */
     /* After a resumption the last group of the file may be open again: it is in `pending` and still in the
      * file.  When it is closed unchanged the file is left alone and the state becomes this one. */
