@@ -448,7 +448,7 @@ static int start(struct dsdn_store *s, const struct dsdn_io *io, const char *dir
         return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for a path");
     }
     /* genesis.bin is looked for first, so that opening a directory that is no log does not leave a lock file. */
-    int rc = dsdn_io_read_file(io, genesis, DSDN_GENESIS_MAX, &s->genesis, &s->genesis_len, error);
+    int rc = dsdn_io_read_file(io, genesis, DSDN_STORE_GENESIS_MAX, &s->genesis, &s->genesis_len, error);
     free(genesis);
     if (!rc && s->write) rc = lock_take(s, io, dir, error);
     if (!rc) rc = dsdn_segments_open(&s->segments, io, dir, s->write, error);
@@ -541,9 +541,9 @@ int dsdn_store_create(const char *dir, const struct dsdn_store_options *options,
     struct dsdn_error local, ignored;
     if (!error) error = &local;
     const struct dsdn_io *io = options && options->io ? options->io : &dsdn_io_system;
-    if (genesis.len > DSDN_GENESIS_MAX)
+    if (genesis.len > DSDN_STORE_GENESIS_MAX)
         return dsdn_fail(error, DSDN_E_TOO_LARGE, "a genesis of %zu bytes, at most %zu are allowed", genesis.len,
-                         DSDN_GENESIS_MAX);
+                         DSDN_STORE_GENESIS_MAX);
     struct dsdn_durable durable = {.counter = 1, .segment_bytes = DSDN_SEGMENT_HEADER_LEN};
     memcpy(durable.genesis, genesis_hash, 32);
     memcpy(durable.head, begin ? begin->prev : genesis_hash, 32);

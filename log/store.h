@@ -31,7 +31,7 @@
 #include "log/source.h"
 
 #define DSDN_SEGMENT_BYTES ((uint64_t)64 << 20) /* default size at which a segment closes */
-#define DSDN_GENESIS_MAX   ((size_t)16 << 20)
+#define DSDN_STORE_GENESIS_MAX ((size_t)16 << 20)
 
 struct dsdn_store;
 
