@@ -11,7 +11,7 @@ int dsdn_event_named(const struct dsdn_event_table *t, const char *name)
 
 bool dsdn_text_valid(const uint8_t *bytes, size_t len)
 {
-    return !memchr(bytes, 0, len) && dsdn_utf8_valid(bytes, len);
+    return !len || (!memchr(bytes, 0, len) && dsdn_utf8_valid(bytes, len)); /* an empty view may be NULL */
 }
 
 int dsdn_event_decode(const struct dsdn_event_desc *desc, uint8_t version, const uint8_t *payload, uint32_t len,
@@ -51,8 +51,9 @@ static uint8_t *put_count(uint8_t *out, const uint8_t *end, uint32_t count)
 /* The items of a list must decode one by one to its very length: nothing that would not decode is ever encoded. */
 static bool items_valid(const struct dsdn_field *f, const struct dsdn_list *list)
 {
+    if (!list->count) return list->len == 0; /* items may be NULL */
     const uint8_t *p = list->items, *end = p + list->len;
-    uint8_t item[DSDN_EVENT_STRUCT_MAX];
+    _Alignas(16) uint8_t item[DSDN_EVENT_STRUCT_MAX];
     if (f->kind != DSDN_K_list) {
         if (list->len != list->count * 32) return false;
         for (uint32_t i = 1; f->kind == DSDN_K_set_id && i < list->count; i++)
