@@ -488,6 +488,7 @@ READER(const uint8_t *, hash, n->candidate.hash)
 READER(enum dsdn_finality, finality, (enum dsdn_finality)n->finality)
 READER(uint64_t, eff, n->eff)
 READER(uint64_t, close, n->on_path ? close_of(f, n) : DSDN_HEIGHT_NONE)
+READER(struct dsdn_fork_limits, limits_after, n->limits)
 READER(bool, quorum, seen(n, DSDN_CARRIER_QUORUM))
 READER(bool, certified, certified(n))
 #undef READER

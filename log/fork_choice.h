@@ -170,6 +170,9 @@ enum dsdn_finality dsdn_fork_choice_finality(const struct dsdn_fork_choice *f, u
 uint64_t dsdn_fork_choice_eff(const struct dsdn_fork_choice *f, uint32_t node);
 uint64_t dsdn_fork_choice_close(const struct dsdn_fork_choice *f, uint32_t node);
 
+/* Parameters of the state after node, as far as they are known: its own, or handed down along the path. */
+struct dsdn_fork_limits dsdn_fork_choice_limits_after(const struct dsdn_fork_choice *f, uint32_t node);
+
 /* Does a valid quorum certificate (quorum) or any valid certificate (certified) of it exist? */
 bool dsdn_fork_choice_quorum(const struct dsdn_fork_choice *f, uint32_t node);
 bool dsdn_fork_choice_certified(const struct dsdn_fork_choice *f, uint32_t node);

@@ -145,19 +145,30 @@ static uint64_t sequence_of(const struct dsdn_sequencer *s, uint32_t node)
     return dsdn_fork_choice_next(s->fork, node) - 1;
 }
 
-/* Makes room for len bytes of a batch of this sequence; the one furthest ahead goes first.  Its node stays,
- * so that nothing but the bytes is read again. */
+/* The node with bytes to give up for a batch of this sequence: the one furthest ahead, else the oldest beside the
+ * applied chain. */
+static uint32_t to_give_up(const struct dsdn_sequencer *s, uint64_t sequence)
+{
+    uint32_t node = DSDN_FORK_NONE;
+    for (uint64_t q = s->head.next + DSDN_SEQUENCER_AHEAD; q-- > sequence + 1;)
+        while ((node = dsdn_fork_choice_each(s->fork, q, node)) != DSDN_FORK_NONE)
+            if (s->held[node].bytes) return node;
+    uint64_t oldest = dsdn_fork_choice_next(s->fork, dsdn_fork_choice_root(s->fork));
+    for (uint64_t q = oldest; q < s->head.next && q < sequence; q++)
+        while ((node = dsdn_fork_choice_each(s->fork, q, node)) != DSDN_FORK_NONE)
+            if (s->held[node].bytes) return node;
+    return DSDN_FORK_NONE;
+}
+
+/* Makes room for len bytes of a batch of this sequence.  The nodes of those that go stay, so that nothing but bytes is
+ * read again. */
 static bool make_room(struct dsdn_sequencer *s, uint32_t len, uint32_t batches, uint64_t sequence)
 {
     while (s->stats.held_bytes + len > DSDN_SEQUENCER_BYTES ||
            s->stats.held_batches + batches > DSDN_SEQUENCER_BATCHES) {
-        uint32_t furthest = DSDN_FORK_NONE, node = DSDN_FORK_NONE;
-        for (uint64_t q = s->head.next + DSDN_SEQUENCER_AHEAD;
-             furthest == DSDN_FORK_NONE && q-- > sequence + 1;)
-            for (node = DSDN_FORK_NONE; (node = dsdn_fork_choice_each(s->fork, q, node)) != DSDN_FORK_NONE;)
-                if (s->held[node].bytes) furthest = node;
-        if (furthest == DSDN_FORK_NONE) return false;
-        drop_bytes(s, &s->held[furthest]);
+        uint32_t node = to_give_up(s, sequence);
+        if (node == DSDN_FORK_NONE) return false;
+        drop_bytes(s, &s->held[node]);
     }
     return true;
 }
@@ -212,6 +223,8 @@ static void alarm_give(struct dsdn_sequencer *s, int code, uint64_t sequence)
         (struct dsdn_action){.kind = DSDN_ACTION_ALARM, .code = code, .sequence = sequence};
 }
 
+/* The node stays, without bytes, until its sequence settles: a copy that was forgotten would be judged again, at the
+ * price of a rollback. */
 static void refuse(struct dsdn_sequencer *s, uint32_t node, int code)
 {
     struct held *h = &s->held[node];
@@ -226,20 +239,6 @@ static void refuse(struct dsdn_sequencer *s, uint32_t node, int code)
     drop_bytes(s, h);
     dsdn_fork_choice_judge(s->fork, node, DSDN_INVALID, 0);
     want_beside(s);
-}
-
-/* Of several invalid siblings one is remembered, so that its copies stop early. */
-static void forget_other_invalid(struct dsdn_sequencer *s, uint32_t node, const uint8_t prev[32])
-{
-    uint32_t other = DSDN_FORK_NONE;
-    while ((other = dsdn_fork_choice_each_child(s->fork, prev, other)) != DSDN_FORK_NONE) {
-        if (other == node || s->held[other].applied ||
-            dsdn_fork_choice_validity(s->fork, other) != DSDN_INVALID)
-            continue;
-        forget(s, other);
-        dsdn_fork_choice_remove(s->fork, other);
-        return;
-    }
 }
 
 /* One evidence pair for each (sequence, prev): did the key sign another header for this sequence? */
@@ -463,7 +462,6 @@ static bool judge(struct dsdn_sequencer *s, uint32_t node, struct dsdn_error *er
     case DSDN_JUDGED_VALID: dsdn_fork_choice_judge(s->fork, node, DSDN_VALID, 0); return true;
     case DSDN_JUDGED_INVALID:
         refuse(s, node, why.code);
-        forget_other_invalid(s, node, batch.header.prev);
         return true;
     case DSDN_JUDGED_WAIT: {
         uint64_t complete = s->sources[DSDN_SOURCE_PRIMARY].complete;
@@ -477,6 +475,15 @@ static bool judge(struct dsdn_sequencer *s, uint32_t node, struct dsdn_error *er
         s->halted = node;
     }
     return false;
+}
+
+/* Not judged yet, or only provisionally and the data is here by now. */
+static bool to_judge(const struct dsdn_sequencer *s, uint32_t node)
+{
+    uint64_t complete = s->sources[DSDN_SOURCE_PRIMARY].complete;
+    enum dsdn_validity validity = dsdn_fork_choice_validity(s->fork, node);
+    return validity == DSDN_UNJUDGED || (validity == DSDN_PROVISIONAL && complete != DSDN_HEIGHT_NONE &&
+                                         dsdn_fork_choice_ready_height(s->fork, node) <= complete);
 }
 
 /* Data came: judges the batches that were applied without it, lowest first. */
@@ -579,6 +586,7 @@ static enum dsdn_verdict check(struct dsdn_sequencer *s, const struct parsed *p,
 {
     uint8_t digest[32];
     bool takeover = dsdn_zero32(p->header.publisher);
+    *carrier = DSDN_CARRIER_COUNT; /* the batch itself is not known to be good yet */
     dsdn_batch_message(p->batch, digest);
     if (!takeover && !dsdn_verify(s->keys, p->header.publisher, digest, p->batch + DSDN_HEADER_LEN)) {
         dsdn_fail(error, DSDN_E_SIGNATURE, "the batch signature does not verify");
@@ -684,6 +692,8 @@ static enum dsdn_verdict take(struct dsdn_sequencer *s, const struct dsdn_place 
     bool known = node != DSDN_FORK_NONE;
     if (known && !worth_checking(s, node, &p, place)) return DSDN_BLOB_DUPLICATE;
     verdict = check(s, &p, &carrier, &wait, error);
+    if (verdict == DSDN_BLOB_BAD_SIGNATURE && carrier != DSDN_CARRIER_COUNT && known)
+        keep_bytes(s, node, p.batch, p.len, place); /* only the wrapping is false: the batch may be wanted */
     if (verdict == DSDN_BLOB_ACCEPTED && !known) verdict = add(s, &p, place, &node, error);
     if (verdict != DSDN_BLOB_ACCEPTED) return verdict;
 
@@ -742,6 +752,17 @@ static bool give_rescan(struct dsdn_sequencer *s, uint32_t source, uint64_t heig
     return true;
 }
 
+/* The bytes of a node are not held any more: read them again where the primary has them, else where they were seen. */
+static bool give_rescan_for(struct dsdn_sequencer *s, uint32_t node, struct dsdn_action *action)
+{
+    const struct dsdn_inclusions *seen = dsdn_fork_choice_inclusions(s->fork, node);
+    uint64_t height = DSDN_HEIGHT_NONE;
+    for (int carrier = 0; carrier < DSDN_CARRIER_COUNT; carrier++)
+        if (seen->lowest[carrier].height < height) height = seen->lowest[carrier].height;
+    if (height != DSDN_HEIGHT_NONE) return give_rescan(s, DSDN_SOURCE_PRIMARY, height, action);
+    return give_rescan(s, s->held[node].place.source, s->held[node].place.height, action);
+}
+
 static bool give_evidence(struct dsdn_sequencer *s, struct dsdn_action *action)
 {
     struct evidence *e = &s->ring[s->ring_first];
@@ -781,6 +802,19 @@ static bool give_apply(const struct dsdn_sequencer *s, uint32_t node, struct dsd
                              .bytes = {h->bytes, h->len}};
     memcpy(action->hash, dsdn_fork_choice_hash(s->fork, node), 32);
     return true;
+}
+
+/* Nothing is chosen: a child of the head whose judgement may change that.  (Two certificates off the primary hold the
+ * tip, unless one of the two batches is invalid.) */
+static uint32_t undecided(const struct dsdn_sequencer *s)
+{
+    uint64_t complete = s->sources[DSDN_SOURCE_PRIMARY].complete;
+    uint32_t node = DSDN_FORK_NONE;
+    while ((node = dsdn_fork_choice_each_child(s->fork, s->head.hash, node)) != DSDN_FORK_NONE) {
+        bool ready = complete != DSDN_HEIGHT_NONE && dsdn_fork_choice_ready_height(s->fork, node) <= complete;
+        if (to_judge(s, node) && (ready || dsdn_fork_choice_certified(s->fork, node)) && node != s->halted) break;
+    }
+    return node;
 }
 
 /* The tip cannot move: read again what was let go and is due, then say what is waited for. */
@@ -825,14 +859,15 @@ bool dsdn_sequencer_next(struct dsdn_sequencer *s, struct dsdn_action *action)
     if (!dsdn_fork_choice_on_path(s->fork, s->head_node)) return give_rollback(s, action);
     for (;;) {
         uint32_t node = dsdn_fork_choice_child(s->fork, s->head_node);
+        if (node == DSDN_FORK_NONE) node = undecided(s);
         if (node == DSDN_FORK_NONE || node == s->halted) break;
         struct held *h = &s->held[node];
         if (!h->bytes) {
             if (h->requested) break;
             h->requested = true;
-            return give_rescan(s, h->place.source, h->place.height, action);
+            return give_rescan_for(s, node, action);
         }
-        if (dsdn_fork_choice_validity(s->fork, node) != DSDN_UNJUDGED) return give_apply(s, node, action);
+        if (!to_judge(s, node)) return give_apply(s, node, action);
         judge(s, node, NULL);
         if (s->ring_count) return give_evidence(s, action);
         if (s->alarm_count) return dsdn_sequencer_next(s, action);
@@ -893,8 +928,7 @@ void dsdn_sequencer_free(struct dsdn_sequencer *s)
 }
 
 int dsdn_sequencer_restore(struct dsdn_sequencer *s, const uint8_t *bytes, size_t len,
-                           const struct dsdn_inclusions *inclusions, const struct dsdn_place *place,
-                           const struct dsdn_fork_limits *limits, struct dsdn_error *error)
+                           const struct dsdn_applied_facts *facts, struct dsdn_error *error)
 {
     struct parsed p = {.batch = bytes, .len = len};
     uint32_t node;
@@ -907,13 +941,15 @@ int dsdn_sequencer_restore(struct dsdn_sequencer *s, const uint8_t *bytes, size_
     }
     dsdn_batch_hash(bytes, p.hash);
     struct dsdn_error why = DSDN_ERROR_INIT;
-    if (add(s, &p, place, &node, &why) != DSDN_BLOB_ACCEPTED) {
+    if (add(s, &p, &facts->place, &node, &why) != DSDN_BLOB_ACCEPTED) {
         if (error) *error = why;
         return why.code;
     }
-    dsdn_fork_choice_judge(s->fork, node, DSDN_VALID, 0);
-    if (inclusions) dsdn_fork_choice_restore(s->fork, node, inclusions);
-    dsdn_fork_choice_limits(s->fork, node, limits);
+    dsdn_fork_choice_judge(s->fork, node, facts->provisional ? DSDN_PROVISIONAL : DSDN_VALID,
+                           p.header.origin.height);
+    dsdn_fork_choice_restore(s->fork, node, &facts->inclusions);
+    dsdn_fork_choice_limits(s->fork, node, &facts->limits);
+    s->provisional += facts->provisional;
     s->held[node].applied = true;
     s->head_node = node;
     s->head.next++;
@@ -931,10 +967,17 @@ static uint32_t applied_at(const struct dsdn_sequencer *s, uint64_t sequence)
     return node;
 }
 
-const struct dsdn_inclusions *dsdn_sequencer_inclusions(const struct dsdn_sequencer *s, uint64_t sequence)
+bool dsdn_sequencer_facts(const struct dsdn_sequencer *s, uint64_t sequence, struct dsdn_applied_facts *facts)
 {
     uint32_t node = applied_at(s, sequence);
-    return node == DSDN_FORK_NONE ? NULL : dsdn_fork_choice_inclusions(s->fork, node);
+    if (node == DSDN_FORK_NONE) return false;
+    *facts = (struct dsdn_applied_facts){
+        .inclusions = *dsdn_fork_choice_inclusions(s->fork, node),
+        .place = s->held[node].place,
+        .limits = dsdn_fork_choice_limits_after(s->fork, node),
+        .provisional = dsdn_fork_choice_validity(s->fork, node) == DSDN_PROVISIONAL,
+    };
+    return true;
 }
 
 uint64_t dsdn_sequencer_settled(const struct dsdn_sequencer *s)
