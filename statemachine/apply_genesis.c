@@ -25,7 +25,7 @@ static void put_committee(struct dsdn_state *s, const struct dsdn_list *committe
     for (uint32_t i = 0; i < committee->count; i++) {
         struct dsdn_rec_member m;
         uint8_t key[10] = {[8] = (uint8_t)(i >> 8), [9] = (uint8_t)i};
-        at = dsdn_get_member(at, end, &m);
+        if (!(at = dsdn_get_member(at, end, &m))) return; /* cannot be: the genesis was decoded */
         struct dsdn_sys_row_committee_member *row =
             dsdn_sys_committee_member_edit(s, dsdn_sys_committee_member_insert(s, key));
         memcpy(row->coordinator_id, m.coordinator_id, 32);
@@ -41,14 +41,14 @@ static void put_lists(struct dsdn_state *s, const struct dsdn_ev_genesis_declare
     for (uint32_t i = 0; i < g->params.count; i++) {
         struct dsdn_rec_parameter p;
         uint8_t key[48];
-        at = dsdn_get_parameter(at, end, &p);
+        if (!(at = dsdn_get_parameter(at, end, &p))) return;
         put_text(key, sizeof key, &p.key);
         dsdn_sys_parameter_edit(s, dsdn_sys_parameter_insert(s, key))->value = p.value;
     }
     at = g->validators.items, end = at + g->validators.len;
     for (uint32_t i = 0; i < g->validators.count; i++) {
         struct dsdn_rec_validator_entry v;
-        at = dsdn_get_validator_entry(at, end, &v);
+        if (!(at = dsdn_get_validator_entry(at, end, &v))) return;
         struct dsdn_sys_row_validator *row = dsdn_sys_validator_edit(s, dsdn_sys_validator_insert(s, v.id));
         row->stake = v.stake.units;
         row->name_len = (uint8_t)v.name.len;
@@ -116,7 +116,7 @@ int dsdn_engine_genesis(struct dsdn_engine *e, const uint8_t *bytes, size_t len,
         dsdn_state_settle(s);
         s->old_cnt = 0; /* the genesis is no batch: it has no row-change hash */
         for (uint32_t t = 0; t < e->table_cnt; t++)
-            if (s->tables[t].touched) memset(s->tables[t].touched, 0, s->tables[t].touched_len);
+            if (s->tables[t].touched) memset(s->tables[t].touched, 0, s->tables[t].pages[DSDN_PAGES_TOUCHED].len);
     }
     dsdn_genesis_free(&genesis);
     return rc;

@@ -62,8 +62,9 @@ struct dsdn_op {
     uint32_t len;
     uint16_t event; /* index in the catalogue */
     uint8_t version;
-    uint8_t touches;
-    uint64_t hash[DSDN_EVENT_KEYS_MAX];
+    uint8_t touches;                    /* how many keys the event touches: */
+    uint8_t table[8];                   /* table number of each (DSDN_EVENT_KEYS_MAX are used), */
+    uint64_t hash[DSDN_EVENT_KEYS_MAX]; /* and its hash */
 };
 
 struct dsdn_insert {
@@ -76,8 +77,7 @@ struct dsdn_reducer {
     /* Decode strictly (false: not canonical) and hash the keys of the TOUCH lines into op->hash. */
     bool (*prepare)(struct dsdn_op *op, uint64_t seed);
     dsdn_outcome (*apply)(struct dsdn_context *c, const uint8_t *payload, uint32_t len, uint8_t version);
-    uint8_t touch_cnt, insert_cnt;
-    const uint8_t *touch;             /* table number of each TOUCH line */
+    uint32_t insert_cnt;
     const struct dsdn_insert *insert; /* the INSERTS lines */
 };
 

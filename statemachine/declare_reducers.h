@@ -22,12 +22,15 @@
         if (!DSDN_EV(_decode_, id)(op->payload, op->payload + op->len, op->version, &e)) return false;         \
         uint32_t n = 0;                                                                                        \
         (void)seed;
-#define TOUCH(table, field) op->hash[n++] = dsdn_key_hash(seed, e.field, 32);
-#define TOUCH2(table, field, other)                                                                            \
+#define TOUCH(table_name, field)                                                                               \
+        op->table[n] = (uint8_t)DSDN_TABLE_NUMBER(table_name);                                                 \
+        op->hash[n++] = dsdn_key_hash(seed, e.field, 32);
+#define TOUCH2(table_name, field, other)                                                                       \
         {                                                                                                      \
             uint8_t key[64];                                                                                   \
             memcpy(key, e.field, 32);                                                                          \
             memcpy(key + 32, e.other, 32);                                                                     \
+            op->table[n] = (uint8_t)DSDN_TABLE_NUMBER(table_name);                                             \
             op->hash[n++] = dsdn_key_hash(seed, key, 64);                                                      \
         }
 #define INSERTS(table, rows)
@@ -87,19 +90,6 @@
 #undef END_EVENT
 
 #define EVENT(type, ver, id, title, family, author, author_doc, since_v, doc)                                  \
-    static const uint8_t DSDN_PASTE(touch_rows_, id, _)[] = {
-#define TOUCH(table, field)         (uint8_t)DSDN_TABLE_NUMBER(table),
-#define TOUCH2(table, field, other) (uint8_t)DSDN_TABLE_NUMBER(table),
-#define INSERTS(table, rows)
-#define END_EVENT(id) 0xFF};
-#include DSDN_EVENTS_DEF
-#undef EVENT
-#undef TOUCH
-#undef TOUCH2
-#undef INSERTS
-#undef END_EVENT
-
-#define EVENT(type, ver, id, title, family, author, author_doc, since_v, doc)                                  \
     _Static_assert(DSDN_PASTE(touches_of_, id, _) <= DSDN_EVENT_KEYS_MAX, "too many TOUCH lines");             \
     _Static_assert(DSDN_PASTE(inserts_of_, id, _) <= 255, "too many INSERTS lines");
 #define TOUCH(table, field)
@@ -110,8 +100,8 @@
 #undef EVENT
 
 #define EVENT(type, ver, id, title, family, author, author_doc, since_v, doc)                                  \
-    {DSDN_PASTE(prepare_, id, _op), DSDN_PASTE(apply_, id, _op), DSDN_PASTE(touches_of_, id, _),               \
-     DSDN_PASTE(inserts_of_, id, _), DSDN_PASTE(touch_rows_, id, _), DSDN_PASTE(insert_rows_, id, _)},
+    {DSDN_PASTE(prepare_, id, _op), DSDN_PASTE(apply_, id, _op),                                             \
+     DSDN_PASTE(inserts_of_, id, _), DSDN_PASTE(insert_rows_, id, _)},
 static const struct dsdn_reducer DSDN_PASTE(DSDN_EVENTS_PREFIX, _, reducers)[] = {
 #include DSDN_EVENTS_DEF
 };

@@ -100,19 +100,14 @@ static void refused(struct run *r, uint64_t ordinal, dsdn_outcome outcome)
     r->transcript += TRANSCRIPT_ENTRY;
 }
 
-static inline void prefetch_slots(const struct dsdn_state *s, const struct dsdn_reducer *reducers, const struct dsdn_op *op)
+static inline void prefetch_slots(const struct dsdn_state *s, const struct dsdn_op *op)
 {
-    const struct dsdn_reducer *r = &reducers[op->event];
-    for (uint32_t i = 0; i < op->touches; i++) dsdn_table_prefetch_slot(&s->tables[r->touch[i]], op->hash[i]);
+    for (uint32_t i = 0; i < op->touches; i++) dsdn_table_prefetch_slot(&s->tables[op->table[i]], op->hash[i]);
 }
 
-static inline void prefetch_rows(const struct dsdn_state *s, const struct dsdn_reducer *reducers, const struct dsdn_op *op)
+static inline void prefetch_rows(const struct dsdn_state *s, const struct dsdn_op *op)
 {
-    const struct dsdn_reducer *r = &reducers[op->event];
-    for (uint32_t i = 0; i < op->touches; i++) {
-        const struct dsdn_table *t = &s->tables[r->touch[i]];
-        dsdn_table_prefetch_row(t, op->hash[i], t->desc->row_size);
-    }
+    for (uint32_t i = 0; i < op->touches; i++) dsdn_table_prefetch_row(&s->tables[op->table[i]], op->hash[i]);
 }
 
 /* The events of one bundle.  `fixed` is the outcome of all of them when the bundle's nonce decided it. */
@@ -127,8 +122,8 @@ static void run_ops(struct run *r, const struct dsdn_prepared_bundle *b, uint8_t
     uint32_t end = b->first_op + b->op_cnt, all = r->p->op_cnt;
     for (uint32_t i = b->first_op; i < end; i++) {
         const struct dsdn_op *op = &ops[i];
-        if (i + AHEAD_SLOTS < all) prefetch_slots(s, reducers, op + AHEAD_SLOTS);
-        if (i + AHEAD_ROWS < all) prefetch_rows(s, reducers, op + AHEAD_ROWS);
+        if (i + AHEAD_SLOTS < all) prefetch_slots(s, op + AHEAD_SLOTS);
+        if (i + AHEAD_ROWS < all) prefetch_rows(s, op + AHEAD_ROWS);
         dsdn_outcome outcome = fixed;
         if (!fixed) {
             const struct dsdn_event_desc *desc = &events[op->event];
@@ -224,10 +219,10 @@ int dsdn_engine_apply(struct dsdn_engine *e, struct dsdn_prepared *p, struct dsd
         .genesis = h->genesis,
     };
     uint32_t i = 0;
-    for (uint32_t k = 0; k < AHEAD_ROWS && k < p->op_cnt; k++) prefetch_slots(s, e->catalogue->reducers, &p->ops[k]);
-    for (uint32_t k = 0; k < AHEAD_ROWS && k < p->op_cnt; k++) prefetch_rows(s, e->catalogue->reducers, &p->ops[k]);
+    for (uint32_t k = 0; k < AHEAD_ROWS && k < p->op_cnt; k++) prefetch_slots(s, &p->ops[k]);
+    for (uint32_t k = 0; k < AHEAD_ROWS && k < p->op_cnt; k++) prefetch_rows(s, &p->ops[k]);
     for (uint32_t k = AHEAD_ROWS; k < AHEAD_SLOTS && k < p->op_cnt; k++)
-        prefetch_slots(s, e->catalogue->reducers, &p->ops[k]);
+        prefetch_slots(s, &p->ops[k]);
     for (; i < p->bundle_cnt && p->bundles[i].bundle.kind == DSDN_BUNDLE_DIRECT; i++) run_bundle(&r, &p->bundles[i]);
     if (due) {
         static const uint8_t nobody[32];

@@ -2,25 +2,59 @@
 
 #include <sys/mman.h>
 
-#define HUGE_PAGE (2u << 20)
+#define HUGE_PAGE  ((size_t)2 << 20)
+#define RANGE_FROM ((size_t)1 << 20)
+#define RANGE      ((size_t)32 << 30)
 
-int dsdn_pages_grow(void **pages, size_t *len, size_t want, const char *what, struct dsdn_error *error)
+static void *map(size_t len, int flags)
 {
-    size_t unit = want >= HUGE_PAGE ? HUGE_PAGE : 4096;
-    size_t rounded = (want + unit - 1) / unit * unit;
-    if (rounded <= *len) return DSDN_OK;
-    void *p = *len ? mremap(*pages, *len, rounded, MREMAP_MAYMOVE)
-                   : mmap(NULL, rounded, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (p == MAP_FAILED) return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for %zu bytes of %s", rounded, what);
-    if (rounded >= HUGE_PAGE) madvise(p, rounded, MADV_HUGEPAGE); /* advice: failing costs speed only */
-    *pages = p;
-    *len = rounded;
+    void *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+/* A new range for at least `want` bytes, aligned so that the first huge page can be one.  Advice: failing costs speed. */
+static bool make_range(struct dsdn_pages *p, size_t want)
+{
+    size_t range = want < RANGE_FROM ? want : want < RANGE / 2 ? RANGE : want * 2;
+    uint8_t *start = range == want ? NULL : map(range + HUGE_PAGE, MAP_NORESERVE);
+    if (start) {
+        size_t skip = (HUGE_PAGE - ((uintptr_t)start & (HUGE_PAGE - 1))) & (HUGE_PAGE - 1);
+        if (skip) munmap(start, skip);
+        munmap(start + skip + range, HUGE_PAGE - skip);
+        start += skip;
+        madvise(start, range, MADV_HUGEPAGE);
+    } else {
+        range = want;
+        start = map(range, 0);
+    }
+    *p = (struct dsdn_pages){start, want, range};
+    return start != NULL;
+}
+
+int dsdn_pages_grow(struct dsdn_pages *p, size_t want, const char *what, struct dsdn_error *error)
+{
+    if (want <= p->len) return DSDN_OK;
+    want = (want + 4095) & ~(size_t)4095;
+    if (want <= p->range) {
+        p->len = want;
+        return DSDN_OK;
+    }
+    if (p->len >= RANGE_FROM) { /* no range could be had before, or it is full */
+        void *moved = mremap(p->start, p->range, want, MREMAP_MAYMOVE);
+        if (moved == MAP_FAILED) return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for %zu bytes of %s", want, what);
+        *p = (struct dsdn_pages){moved, want, want};
+        return DSDN_OK;
+    }
+    struct dsdn_pages grown;
+    if (!make_range(&grown, want)) return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for %zu bytes of %s", want, what);
+    if (p->len) memcpy(grown.start, p->start, p->len);
+    dsdn_pages_free(p);
+    *p = grown;
     return DSDN_OK;
 }
 
-void dsdn_pages_free(void **pages, size_t *len)
+void dsdn_pages_free(struct dsdn_pages *p)
 {
-    if (*len) munmap(*pages, *len);
-    *pages = NULL;
-    *len = 0;
+    if (p->range) munmap(p->start, p->range);
+    *p = (struct dsdn_pages){0};
 }

@@ -46,8 +46,7 @@ struct dsdn_ordered {
     uint32_t key_len;
     dsdn_ordered_key_fn key;
     const void *context;
-    void *arena;
-    size_t arena_len;
+    struct dsdn_pages arena;
 };
 
 /* A key that is looked for. */
@@ -127,8 +126,7 @@ static void descend(const struct dsdn_ordered *o, const struct probe *probe, str
     way->child[0] = rank(o, &o->nodes[number], 0, 0, probe);
 }
 
-/* ---- nodes ------------------------------------------------------------------------------------------------
- */
+/* ---- nodes --------------------------------------------------------------------------------------------- */
 
 static uint32_t node_take(struct dsdn_ordered *o)
 {
@@ -168,8 +166,7 @@ static void entry_copy(struct node *to, uint32_t to_level, uint32_t at, struct n
     rows_of(to, to_level)[at] = rows_of(from, from_level)[start];
 }
 
-/* ---- changes ----------------------------------------------------------------------------------------------
- */
+/* ---- changes ------------------------------------------------------------------------------------------- */
 
 struct entry {
     uint64_t key;
@@ -277,13 +274,12 @@ void dsdn_ordered_remove(struct dsdn_ordered *o, uint32_t row)
     descend(o, &probe, &way);
     struct node *leaf = &o->nodes[way.node[0]];
     uint32_t at = way.child[0] - 1; /* past_equal: the entry itself is the last one counted */
-    if (way.child[0] == 0 || leaf->leaf.row[at] != row)
-        __builtin_trap(); /* its key changed: a caller's mistake */
+    if (way.child[0] == 0 || leaf->leaf.row[at] != row) __builtin_trap(); /* its key changed meanwhile */
     leaf->cnt--;
     move(leaf, at, leaf, at + 1, leaf->cnt - at, 0);
     o->entry_cnt--;
-    if (at == 0 &&
-        leaf->cnt) { /* the row stands for this leaf in the first node above where the way is not leftmost */
+    if (at == 0 && leaf->cnt) {
+        /* The row stands for this leaf in the first node above where the way is not leftmost. */
         uint32_t level = 1;
         while (level <= o->height && way.child[level] == 0) level++;
         if (level <= o->height) entry_copy(&o->nodes[way.node[level]], level, way.child[level], leaf, 0, 0);
@@ -301,8 +297,7 @@ void dsdn_ordered_remove(struct dsdn_ordered *o, uint32_t row)
     }
 }
 
-/* ---- positions --------------------------------------------------------------------------------------------
- */
+/* ---- positions ----------------------------------------------------------------------------------------- */
 
 void dsdn_ordered_seek(const struct dsdn_ordered *o, const uint8_t *key, uint32_t len, uint32_t *leaf,
                        uint32_t *slot)
@@ -332,8 +327,7 @@ uint32_t dsdn_ordered_count(const struct dsdn_ordered *o)
     return o->entry_cnt;
 }
 
-/* ---- memory -----------------------------------------------------------------------------------------------
- */
+/* ---- memory -------------------------------------------------------------------------------------------- */
 
 /* The most nodes that a tree of cnt entries can have: all at their minimum, and one node a level that is
  * below it. */
@@ -357,10 +351,10 @@ int dsdn_ordered_reserve(struct dsdn_ordered *o, uint32_t extra, struct dsdn_err
     if (need <= o->node_cap) return DSDN_OK;
     uint64_t cap = (uint64_t)o->node_cap + o->node_cap / 4;
     if (cap < need) cap = need;
-    int rc = dsdn_pages_grow(&o->arena, &o->arena_len, cap * sizeof *o->nodes, "an ordered index", error);
+    int rc = dsdn_pages_grow(&o->arena, cap * sizeof *o->nodes, "an ordered index", error);
     if (rc) return rc;
-    o->nodes = o->arena;
-    o->node_cap = (uint32_t)(o->arena_len / sizeof *o->nodes);
+    o->nodes = o->arena.start;
+    o->node_cap = (uint32_t)(o->arena.len / sizeof *o->nodes);
     return DSDN_OK;
 }
 
@@ -384,17 +378,16 @@ struct dsdn_ordered *dsdn_ordered_new(uint32_t key_len, dsdn_ordered_key_fn key,
 void dsdn_ordered_free(struct dsdn_ordered *o)
 {
     if (!o) return;
-    dsdn_pages_free(&o->arena, &o->arena_len);
+    dsdn_pages_free(&o->arena);
     free(o);
 }
 
 size_t dsdn_ordered_memory(const struct dsdn_ordered *o)
 {
-    return sizeof *o + o->arena_len;
+    return sizeof *o + o->arena.len;
 }
 
-/* ---- bulk -------------------------------------------------------------------------------------------------
- */
+/* ---- bulk ---------------------------------------------------------------------------------------------- */
 
 /* How many nodes of `cap` entries hold cnt: filled to seven eighths, so that the first inserts do not split
  * them all. */

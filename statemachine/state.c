@@ -97,8 +97,8 @@ size_t dsdn_state_memory(const struct dsdn_state *s)
     size_t sum = 0;
     for (uint32_t i = 0; i < s->table_cnt; i++) {
         const struct dsdn_table *t = &s->tables[i];
-        sum += t->slots_len + t->rows_len + t->live_len + t->free_len + t->dirty_len + t->dirty_rows_len +
-               t->unsettled_len + t->touched_len + (t->tree ? dsdn_tree_memory(t->tree) : 0);
+        for (int k = 0; k < DSDN_TABLE_PAGES; k++) sum += t->pages[k].len;
+        sum += t->tree ? dsdn_tree_memory(t->tree) : 0;
     }
     return sum;
 }

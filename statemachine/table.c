@@ -1,6 +1,5 @@
 #include "statemachine/table.h"
 
-#include "statemachine/memory.h"
 #include "statemachine/ordered.h"
 #include "statemachine/state.h"
 #include "statemachine/tree.h"
@@ -149,25 +148,28 @@ uint32_t dsdn_walk_next(struct dsdn_walk *w)
 
 /* ---- rows ---- */
 
-static int grow(void *pages, size_t *len, size_t want, const struct dsdn_table *t, struct dsdn_error *error)
+static int grow(struct dsdn_table *t, int which, size_t want, struct dsdn_error *error)
 {
-    void *p;
-    memcpy(&p, pages, sizeof p);
-    int rc = dsdn_pages_grow(&p, len, want, t->desc->name, error);
-    memcpy(pages, &p, sizeof p);
+    int rc = dsdn_pages_grow(&t->pages[which], want, t->desc->name, error);
+    t->rows = t->pages[DSDN_PAGES_ROWS].start;
+    t->live = t->pages[DSDN_PAGES_LIVE].start;
+    t->free_rows = t->pages[DSDN_PAGES_FREE].start;
+    t->dirty = t->pages[DSDN_PAGES_DIRTY].start;
+    t->dirty_rows = t->pages[DSDN_PAGES_DIRTY_ROWS].start;
+    t->unsettled = t->pages[DSDN_PAGES_UNSETTLED].start;
+    t->touched = t->pages[DSDN_PAGES_TOUCHED].start;
     return rc;
 }
 
 static int grow_slots(struct dsdn_table *t, uint64_t rows, struct dsdn_error *error)
 {
     uint64_t cnt = t->slots ? t->slot_mask + 1 : 0, want = cnt ? cnt : 64;
-    while (want < 2 * rows) want *= 2;
+    while (want < 2 * rows) want *= 4; /* a quarter of the rehashing of doubling */
     if (want <= cnt) return DSDN_OK;
-    void *fresh = NULL;
-    size_t len = 0;
-    int rc = dsdn_pages_grow(&fresh, &len, want * 8, t->desc->name, error);
+    struct dsdn_pages fresh = {0};
+    int rc = dsdn_pages_grow(&fresh, want * 8, t->desc->name, error);
     if (rc) return rc;
-    uint64_t *slots = fresh, mask = want - 1;
+    uint64_t *slots = fresh.start, mask = want - 1;
     for (uint64_t i = 0; i < cnt; i++) {
         uint64_t slot = t->slots[i];
         if (!slot) continue;
@@ -175,10 +177,9 @@ static int grow_slots(struct dsdn_table *t, uint64_t rows, struct dsdn_error *er
         while (slots[at]) at = (at + 1) & mask;
         slots[at] = slot;
     }
-    void *old = t->slots;
-    dsdn_pages_free(&old, &t->slots_len);
+    dsdn_pages_free(&t->pages[DSDN_PAGES_SLOTS]);
+    t->pages[DSDN_PAGES_SLOTS] = fresh;
     t->slots = slots;
-    t->slots_len = len;
     t->slot_mask = mask;
     return DSDN_OK;
 }
@@ -186,13 +187,13 @@ static int grow_slots(struct dsdn_table *t, uint64_t rows, struct dsdn_error *er
 static int grow_rows(struct dsdn_table *t, uint32_t cap, struct dsdn_error *error)
 {
     size_t words = (cap + 63) / 64 * 8;
-    int rc = grow(&t->rows, &t->rows_len, (size_t)cap * t->desc->row_size, t, error);
-    if (!rc) rc = grow(&t->live, &t->live_len, words, t, error);
-    if (!rc) rc = grow(&t->free_rows, &t->free_len, (size_t)cap * 4, t, error);
-    if (!rc && t->track) rc = grow(&t->dirty, &t->dirty_len, words, t, error);
-    if (!rc && t->track) rc = grow(&t->dirty_rows, &t->dirty_rows_len, (size_t)cap * 4, t, error);
-    if (!rc && t->state->fingerprint) rc = grow(&t->touched, &t->touched_len, words, t, error);
-    if (!rc && t->indexed) rc = grow(&t->unsettled, &t->unsettled_len, (size_t)cap * 4, t, error);
+    int rc = grow(t, DSDN_PAGES_ROWS, (size_t)cap * t->row_size, error);
+    if (!rc) rc = grow(t, DSDN_PAGES_LIVE, words, error);
+    if (!rc) rc = grow(t, DSDN_PAGES_FREE, (size_t)cap * 4, error);
+    if (!rc && t->track) rc = grow(t, DSDN_PAGES_DIRTY, words, error);
+    if (!rc && t->track) rc = grow(t, DSDN_PAGES_DIRTY_ROWS, (size_t)cap * 4, error);
+    if (!rc && t->state->fingerprint) rc = grow(t, DSDN_PAGES_TOUCHED, words, error);
+    if (!rc && t->indexed) rc = grow(t, DSDN_PAGES_UNSETTLED, (size_t)cap * 4, error);
     if (!rc && t->tree) rc = dsdn_tree_reserve(t->tree, cap, error);
     if (!rc && cap > t->row_cap) t->row_cap = cap;
     return rc;
@@ -233,7 +234,7 @@ int dsdn_table_track(struct dsdn_table *t, struct dsdn_error *error)
 int dsdn_table_init(struct dsdn_table *t, struct dsdn_state *s, uint32_t number, const struct dsdn_table_desc *desc,
                     uint32_t rows, struct dsdn_error *error)
 {
-    *t = (struct dsdn_table){.desc = desc, .state = s, .number = number};
+    *t = (struct dsdn_table){.desc = desc, .state = s, .number = number, .row_size = desc->row_size};
     t->indexed = index_count(desc) > 0;
     for (uint32_t i = 0; i < index_count(desc); i++) {
         t->index[i] = dsdn_ordered_new(index_key_len(t, i), index_keys[i], t);
@@ -244,13 +245,7 @@ int dsdn_table_init(struct dsdn_table *t, struct dsdn_state *s, uint32_t number,
 
 void dsdn_table_free(struct dsdn_table *t)
 {
-    struct {
-        void *pages;
-        size_t *len;
-    } all[] = {{t->slots, &t->slots_len},         {t->rows, &t->rows_len},       {t->live, &t->live_len},
-               {t->free_rows, &t->free_len},      {t->dirty, &t->dirty_len},     {t->dirty_rows, &t->dirty_rows_len},
-               {t->unsettled, &t->unsettled_len}, {t->touched, &t->touched_len}};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) dsdn_pages_free(&all[i].pages, all[i].len);
+    for (int i = 0; i < DSDN_TABLE_PAGES; i++) dsdn_pages_free(&t->pages[i]);
     for (uint32_t i = 0; i < DSDN_INDEX_MAX; i++) dsdn_ordered_free(t->index[i]);
     dsdn_tree_free(t->tree);
     *t = (struct dsdn_table){0};

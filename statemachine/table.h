@@ -13,6 +13,7 @@
 #include "log/base.h"
 #include "log/codec.h"
 #include "log/error.h"
+#include "statemachine/memory.h"
 
 #define DSDN_NO_ROW        UINT32_MAX
 #define DSDN_KEY_MAX       96u  /* longest encoded key */
@@ -62,13 +63,18 @@ struct dsdn_table_desc {
     const uint8_t *(*restore)(const uint8_t *p, const uint8_t *end, void *row, const uint32_t *limits);
 };
 
+enum {
+    DSDN_PAGES_SLOTS, DSDN_PAGES_ROWS, DSDN_PAGES_LIVE, DSDN_PAGES_FREE, DSDN_PAGES_DIRTY, DSDN_PAGES_DIRTY_ROWS,
+    DSDN_PAGES_UNSETTLED, DSDN_PAGES_TOUCHED, DSDN_TABLE_PAGES
+};
+
 struct dsdn_table {
     /* what a lookup reads, in one cache line */
     uint64_t *slots;
     uint64_t slot_mask;
     uint8_t *rows;
     uint64_t *live; /* bit per row */
-    uint32_t row_end, live_cnt, row_cap, free_cnt;
+    uint32_t row_end, live_cnt, row_cap, free_cnt, row_size;
     bool track;     /* mark rows that change: somebody will ask for a root or a fingerprint */
     bool indexed;   /* has ordered indexes */
 
@@ -84,7 +90,7 @@ struct dsdn_table {
     uint64_t *touched;      /* bit per row: old value recorded in this batch, when the state takes fingerprints */
     struct dsdn_tree *tree; /* NULL until a root is asked for */
     uint32_t number;        /* index in the state */
-    size_t slots_len, rows_len, live_len, free_len, dirty_len, dirty_rows_len, unsettled_len, touched_len; /* bytes */
+    struct dsdn_pages pages[DSDN_TABLE_PAGES]; /* what slots, rows, live, ... point into */
 };
 
 /* dsdn_key_hash mixes a key of len bytes with the process seed (multiply-fold, after wyhash by Wang Yi). */
@@ -134,13 +140,13 @@ static inline void dsdn_table_prefetch_slot(const struct dsdn_table *t, uint64_t
     __builtin_prefetch(&t->slots[(uint32_t)hash & t->slot_mask]);
 }
 
-static inline void dsdn_table_prefetch_row(const struct dsdn_table *t, uint64_t hash, uint32_t row_size)
+static inline void dsdn_table_prefetch_row(const struct dsdn_table *t, uint64_t hash)
 {
     uint64_t slot = t->slots[(uint32_t)hash & t->slot_mask];
     if (!slot) return;
-    const uint8_t *row = dsdn_row_at(t, (uint32_t)slot - 1, row_size);
+    const uint8_t *row = dsdn_row_at(t, (uint32_t)slot - 1, t->row_size);
     __builtin_prefetch(row, 1);
-    if (row_size > 64) __builtin_prefetch(row + 64, 1);
+    __builtin_prefetch(row + 64, 1);
 }
 
 static inline bool dsdn_table_live(const struct dsdn_table *t, uint32_t row)

@@ -12,8 +12,7 @@ enum {
     PARALLEL_DIRTY = 2000 /* fewer dirty buckets are done before a thread has started */
 };
 
-/* ---- writes -----------------------------------------------------------------------------------------------
- */
+/* ---- writes -------------------------------------------------------------------------------------------- */
 
 bool dsdn_tree_has(const struct dsdn_tree *t, uint32_t row)
 {
@@ -79,8 +78,7 @@ void dsdn_tree_set(struct dsdn_tree *t, const uint32_t *rows, const uint8_t *vh,
     }
 }
 
-/* ---- buckets ----------------------------------------------------------------------------------------------
- */
+/* ---- buckets ------------------------------------------------------------------------------------------- */
 
 /* Inner nodes inside buckets.  A node's height is one more than that of its highest child, so that nodes of
  * one height depend on no other of that height and are hashed side by side, lowest first. */
@@ -205,8 +203,7 @@ static void hash_buckets(struct dsdn_tree *t, const uint32_t *list, size_t cnt)
     run_jobs(&jobs);
 }
 
-/* ---- upper levels -----------------------------------------------------------------------------------------
- */
+/* ---- upper levels -------------------------------------------------------------------------------------- */
 
 /* Replaces an ascending list of nodes of one depth by their parents, and computes those.  Returns how many.
  */

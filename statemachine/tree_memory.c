@@ -8,15 +8,15 @@
 
 static void point_at_blocks(struct dsdn_tree *t)
 {
-    t->leaves = t->blocks[BLOCK_LEAVES].bytes;
-    t->vh = t->blocks[BLOCK_VH].bytes;
-    t->next = t->blocks[BLOCK_NEXT].bytes;
-    t->live = t->blocks[BLOCK_LIVE].bytes;
-    t->nodes = t->blocks[BLOCK_NODES].bytes;
-    t->classes = t->blocks[BLOCK_CLASSES].bytes;
-    t->heads = t->blocks[BLOCK_HEADS].bytes;
-    t->dirty = t->blocks[BLOCK_DIRTY].bytes;
-    t->dirty_words = t->blocks[BLOCK_DIRTY_WORDS].bytes;
+    t->leaves = t->blocks[BLOCK_LEAVES].start;
+    t->vh = t->blocks[BLOCK_VH].start;
+    t->next = t->blocks[BLOCK_NEXT].start;
+    t->live = t->blocks[BLOCK_LIVE].start;
+    t->nodes = t->blocks[BLOCK_NODES].start;
+    t->classes = t->blocks[BLOCK_CLASSES].start;
+    t->heads = t->blocks[BLOCK_HEADS].start;
+    t->dirty = t->blocks[BLOCK_DIRTY].start;
+    t->dirty_words = t->blocks[BLOCK_DIRTY_WORDS].start;
 }
 
 /* Makes the blocks large enough.  Blocks that have grown before one fails stay so: they are only too large.
@@ -38,7 +38,7 @@ static int grow_blocks(struct dsdn_tree *t, size_t row_cap, unsigned depth, stru
     };
     int rc = DSDN_OK;
     for (int i = 0; i < BLOCK_CNT && !rc; i++)
-        rc = dsdn_pages_grow(&t->blocks[i].bytes, &t->blocks[i].len, sizes[i], "a hash tree", error);
+        rc = dsdn_pages_grow(&t->blocks[i], sizes[i], "a hash tree", error);
     point_at_blocks(t);
     return rc;
 }
@@ -56,7 +56,7 @@ struct dsdn_tree *dsdn_tree_new(void)
 void dsdn_tree_free(struct dsdn_tree *t)
 {
     if (!t) return;
-    for (int i = 0; i < BLOCK_CNT; i++) dsdn_pages_free(&t->blocks[i].bytes, &t->blocks[i].len);
+    for (int i = 0; i < BLOCK_CNT; i++) dsdn_pages_free(&t->blocks[i]);
     free(t);
 }
 
@@ -85,8 +85,8 @@ static void set_dirty(struct dsdn_tree *t, uint32_t bucket, bool dirty)
     t->dirty[bucket / 64] = dirty ? t->dirty[bucket / 64] | bit : t->dirty[bucket / 64] & ~bit;
 }
 
-/* Adds a level: every bucket becomes two, dirty if it was.  Last bucket first, because 2b and 2b + 1 lie
- * behind b. */
+/* Adds a level: every bucket becomes two.  Last bucket first, because 2b and 2b + 1 lie behind b.  All new
+ * nodes get values at the next root anyway, so one dirty child is enough to carry a change above them. */
 static void deepen(struct dsdn_tree *t)
 {
     uint32_t bucket_cnt = (uint32_t)1 << t->depth;
@@ -99,14 +99,13 @@ static void deepen(struct dsdn_tree *t)
         t->heads[2 * b + 1] = right;
         bool dirty = t->dirty[b / 64] >> b % 64 & 1;
         set_dirty(t, 2 * b, dirty);
-        set_dirty(t, 2 * b + 1, dirty);
+        set_dirty(t, 2 * b + 1, false);
     }
     for (uint32_t word = 0; word < (2 * bucket_cnt + 63) / 64; word++) {
         uint64_t bit = (uint64_t)1 << word % 64;
         t->dirty_words[word / 64] =
             t->dirty[word] ? t->dirty_words[word / 64] | bit : t->dirty_words[word / 64] & ~bit;
     }
-    t->dirty_cnt *= 2;
     t->depth++;
     if (t->leaf_cnt == 0) {
         t->clean_depth = t->depth; /* the new nodes are zero: empty, as they should be */
