@@ -336,7 +336,7 @@ static int recover_tail(struct dsdn_store *s, struct dsdn_store_report *report, 
         cut_report(report, w->path, end, size - end);
         if (size > end)
             rc = truncate_durably(s, w->fd, w->path, end, error);
-        else if (closed || report->kept_records)
+        else if (closed || moved || report->kept_records) /* what a kill left may be in the cache only */
             rc = dsdn_io_sync(io_of(s), w->fd, w->path, error);
         if (rc || !closed) break;
         moved = true;

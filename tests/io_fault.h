@@ -270,6 +270,14 @@ static inline struct fault *fault_new(void)
     return f;
 }
 
+/* The process is killed and started again; the system, with all that is not synced yet, lives on.  All descriptors are
+ * closed by then. */
+static inline void fault_restart(struct fault *f)
+{
+    f->crashed = f->hit = false;
+    f->kind = FAULT_NONE;
+}
+
 static inline void fault_free(struct fault *f)
 {
     for (int i = 0; i < f->file_cnt; i++) {

@@ -156,6 +156,43 @@ static void test_power_loss_in_recovery(void **state)
     scratch_remove(&dir);
 }
 
+/* A kill, an open that keeps what the kill left in the system's cache and reports it as part of the log, then a power
+ * loss: what an open has reported is durable. */
+static void test_kill_then_power_loss(void **state)
+{
+    (void)state;
+    struct path dir = scratch_make(), log = sub(&dir, "log");
+    struct promise promise;
+    uint64_t seed = 99, kept = 0;
+    for (uint64_t at = 30;; at++) {
+        scratch_remove(&log);
+        struct fault *f = fault_new();
+        f->kind = FAULT_CRASH;
+        f->fail_at = at;
+        scenario(log.text, &f->io, &promise);
+        bool hit = f->hit;
+        fault_restart(f);
+        struct dsdn_store_options options = {.write = true, .no_index = true, .segment_bytes = SEGMENT, .io = &f->io};
+        struct dsdn_store *store;
+        struct dsdn_store_report report;
+        struct dsdn_store_info info = {0};
+        if (!dsdn_store_open(log.text, &options, &store, &report, NULL)) {
+            dsdn_store_info(store, &info);
+            assert_int_equal(info.durable_next, info.next_sequence);
+            kept += report.kept_records;
+            dsdn_store_close(store);
+        }
+        fault_power_loss(f, LOSE_ALL, &seed);
+        fault_free(f);
+        if (promise.cut_to == UINT64_MAX && promise.acknowledged < info.next_sequence)
+            promise.acknowledged = info.next_sequence;
+        check(&log, &promise, "kill, then power loss", at, LOSE_ALL);
+        if (!hit) break;
+    }
+    assert_true(kept > 0);
+    scratch_remove(&dir);
+}
+
 /* Every call fails in turn: a clean error (or none), and then everything acknowledged is there; after a failed fsync
  * also when the power goes. */
 static void test_refused_calls(void **state)
@@ -292,7 +329,7 @@ static void test_kill(void **state)
             child_run(log.text, ends[1]);
         }
         close(ends[1]);
-        usleep((useconds_t)(500 + test_random(&seed) % 9000));
+        usleep((useconds_t)(500 + test_random(&seed) % 6000));
         kill(child, SIGKILL);
         int status;
         uint64_t word, acknowledged = 0;
@@ -333,7 +370,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_power_loss),    cmocka_unit_test(test_power_loss_in_recovery),
         cmocka_unit_test(test_refused_calls), cmocka_unit_test(test_poison),
-        cmocka_unit_test(test_kill),
+        cmocka_unit_test(test_kill),          cmocka_unit_test(test_kill_then_power_loss),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
