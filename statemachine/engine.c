@@ -100,12 +100,12 @@ static void refused(struct run *r, uint64_t ordinal, dsdn_outcome outcome)
     r->transcript += TRANSCRIPT_ENTRY;
 }
 
-static inline void prefetch_slots(const struct dsdn_state *s, const struct dsdn_op *op)
+__attribute__((always_inline)) static inline void prefetch_slots(const struct dsdn_state *s, const struct dsdn_op *op)
 {
     for (uint32_t i = 0; i < op->touches; i++) dsdn_table_prefetch_slot(&s->tables[op->table[i]], op->hash[i]);
 }
 
-static inline void prefetch_rows(const struct dsdn_state *s, const struct dsdn_op *op)
+__attribute__((always_inline)) static inline void prefetch_rows(const struct dsdn_state *s, const struct dsdn_op *op)
 {
     for (uint32_t i = 0; i < op->touches; i++) dsdn_table_prefetch_row(&s->tables[op->table[i]], op->hash[i]);
 }

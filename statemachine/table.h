@@ -135,12 +135,13 @@ static inline uint32_t dsdn_table_find(const struct dsdn_table *t, const uint8_t
     }
 }
 
-static inline void dsdn_table_prefetch_slot(const struct dsdn_table *t, uint64_t hash)
+/* Always inlined: gcc takes a function that only prefetches for one without effect and drops calls of it. */
+__attribute__((always_inline)) static inline void dsdn_table_prefetch_slot(const struct dsdn_table *t, uint64_t hash)
 {
     __builtin_prefetch(&t->slots[(uint32_t)hash & t->slot_mask]);
 }
 
-static inline void dsdn_table_prefetch_row(const struct dsdn_table *t, uint64_t hash)
+__attribute__((always_inline)) static inline void dsdn_table_prefetch_row(const struct dsdn_table *t, uint64_t hash)
 {
     uint64_t slot = t->slots[(uint32_t)hash & t->slot_mask];
     if (!slot) return;
