@@ -570,7 +570,7 @@ int dsdn_index_put_checkpoint(struct dsdn_index *index, const struct dsdn_checkp
     dsdn_store64(value + 64, row->bytes);
     value[72] = row->verified;
     struct key key = sequence_key(CHECKPOINT, row->sequence);
-    return put(index, &key, value, sizeof value, row->name, strnlen(row->name, DSDN_CHECKPOINT_NAME_MAX), error);
+    return put(index, &key, value, sizeof value, row->name, strnlen(row->name, DSDN_CHECKPOINT_FILE_MAX), error);
 }
 
 int dsdn_index_checkpoint_at_or_below(struct dsdn_index *index, uint64_t sequence, struct dsdn_checkpoint_row *row,
@@ -584,7 +584,7 @@ int dsdn_index_checkpoint_at_or_below(struct dsdn_index *index, uint64_t sequenc
     rc = cursor_open(index, txn, &cursor, error);
     if (!rc) {
         rc = seek_below(index, cursor, CHECKPOINT, sequence, CHECKPOINT_LEN, &k, &v, error);
-        if (!rc && v.mv_size > CHECKPOINT_LEN + DSDN_CHECKPOINT_NAME_MAX)
+        if (!rc && v.mv_size > CHECKPOINT_LEN + DSDN_CHECKPOINT_FILE_MAX)
             rc = dsdn_fail_at(error, DSDN_E_MALFORMED, index->path, DSDN_NO_OFFSET, "a checkpoint's name is too long");
         if (!rc) {
             const uint8_t *p = v.mv_data;

@@ -31,7 +31,7 @@
 
 #define DSDN_EVIDENCE_MAX        16u       /* items a sequence */
 #define DSDN_EVIDENCE_BYTES_MAX  8388608u  /* two batches at their limit */
-#define DSDN_CHECKPOINT_NAME_MAX 128u
+#define DSDN_CHECKPOINT_FILE_MAX 128u
 
 struct dsdn_index;
 
@@ -65,7 +65,7 @@ struct dsdn_checkpoint_row {
     uint8_t root[32], sha256[32];
     uint64_t bytes;
     bool verified;
-    char name[DSDN_CHECKPOINT_NAME_MAX + 1]; /* file in DIR/checkpoints */
+    char name[DSDN_CHECKPOINT_FILE_MAX + 1]; /* file in DIR/checkpoints */
 };
 
 /* dsdn_index_open opens dir (made when write is set) for the network genesis.  Without write nothing is made or
