@@ -493,30 +493,6 @@ READER(bool, quorum, seen(n, DSDN_CARRIER_QUORUM))
 READER(bool, certified, certified(n))
 #undef READER
 
-uint32_t dsdn_fork_choice_worst(const struct dsdn_fork_choice *f, uint32_t node, uint32_t except)
-{
-    const uint8_t *prev = f->nodes[node].candidate.prev;
-    uint32_t parent = dsdn_fork_choice_parent(f, node);
-    /* Off the path nothing is chosen yet: the root's parameters serve as well as any. */
-    const struct node *p = &f->nodes[parent != DSDN_FORK_NONE && f->nodes[parent].on_path ? parent : f->root];
-    uint64_t close = close_of(f, p);
-    uint32_t worst = DSDN_FORK_NONE, c = DSDN_FORK_NONE;
-    struct rank worst_rank = {0, nowhere};
-    while ((c = dsdn_fork_choice_each_child(f, prev, c)) != DSDN_FORK_NONE) {
-        const struct node *n = &f->nodes[c];
-        if (c == except || n->validity == DSDN_INVALID ||
-            n->candidate.sequence != f->nodes[node].candidate.sequence)
-            continue;
-        struct rank rank = rank_of(f, p, n, close);
-        int order = worst == DSDN_FORK_NONE ? 1 : compare(&rank, &worst_rank);
-        if (order > 0 || (order == 0 && n->arrival > f->nodes[worst].arrival)) {
-            worst = c;
-            worst_rank = rank;
-        }
-    }
-    return worst;
-}
-
 /* ---- settling ---- */
 
 uint32_t dsdn_fork_choice_settles(const struct dsdn_fork_choice *f, uint64_t complete)

@@ -177,10 +177,6 @@ struct dsdn_fork_limits dsdn_fork_choice_limits_after(const struct dsdn_fork_cho
 bool dsdn_fork_choice_quorum(const struct dsdn_fork_choice *f, uint32_t node);
 bool dsdn_fork_choice_certified(const struct dsdn_fork_choice *f, uint32_t node);
 
-/* dsdn_fork_choice_worst names, of the siblings of node (itself included), the one that the rules put last,
- * invalid ones and `except` left out: the one to forget when only two are kept. */
-uint32_t dsdn_fork_choice_worst(const struct dsdn_fork_choice *f, uint32_t node, uint32_t except);
-
 /* dsdn_fork_choice_settles returns the root's chosen child if it is settled when namespace data is complete
  * up to `complete`, else DSDN_FORK_NONE. */
 uint32_t dsdn_fork_choice_settles(const struct dsdn_fork_choice *f, uint64_t complete);

@@ -55,6 +55,7 @@ struct dsdn_sequencer {
     bool full;            /* the tree is; alarm given */
     bool confirm;         /* complete rose: provisional batches may be judged */
     uint32_t provisional; /* applied provisionally and not confirmed */
+    uint64_t ready;       /* the highest `complete` of the primary ever: up to there batches can be judged */
     uint64_t waited;      /* height of the last WAIT given */
     struct source sources[DSDN_SEQUENCER_SOURCES];
     struct evidence ring[EVIDENCE_MAX];
@@ -145,8 +146,8 @@ static uint64_t sequence_of(const struct dsdn_sequencer *s, uint32_t node)
     return dsdn_fork_choice_next(s->fork, node) - 1;
 }
 
-/* The node with bytes to give up for a batch of this sequence: the one furthest ahead, else the oldest beside the
- * applied chain. */
+/* The node with bytes to give up for a batch of this sequence: the one furthest ahead, else the oldest beside
+ * the applied chain. */
 static uint32_t to_give_up(const struct dsdn_sequencer *s, uint64_t sequence)
 {
     uint32_t node = DSDN_FORK_NONE;
@@ -160,8 +161,8 @@ static uint32_t to_give_up(const struct dsdn_sequencer *s, uint64_t sequence)
     return DSDN_FORK_NONE;
 }
 
-/* Makes room for len bytes of a batch of this sequence.  The nodes of those that go stay, so that nothing but bytes is
- * read again. */
+/* Makes room for len bytes of a batch of this sequence.  The nodes of those that go stay, so that nothing but
+ * bytes is read again. */
 static bool make_room(struct dsdn_sequencer *s, uint32_t len, uint32_t batches, uint64_t sequence)
 {
     while (s->stats.held_bytes + len > DSDN_SEQUENCER_BYTES ||
@@ -223,8 +224,8 @@ static void alarm_give(struct dsdn_sequencer *s, int code, uint64_t sequence)
         (struct dsdn_action){.kind = DSDN_ACTION_ALARM, .code = code, .sequence = sequence};
 }
 
-/* The node stays, without bytes, until its sequence settles: a copy that was forgotten would be judged again, at the
- * price of a rollback. */
+/* The node stays, without bytes, until its sequence settles: a copy that was forgotten would be judged again,
+ * at the price of a rollback. */
 static void refuse(struct dsdn_sequencer *s, uint32_t node, int code)
 {
     struct held *h = &s->held[node];
@@ -460,12 +461,9 @@ static bool judge(struct dsdn_sequencer *s, uint32_t node, struct dsdn_error *er
     dsdn_error_in(error, sequence_of(s, node));
     switch (said) {
     case DSDN_JUDGED_VALID: dsdn_fork_choice_judge(s->fork, node, DSDN_VALID, 0); return true;
-    case DSDN_JUDGED_INVALID:
-        refuse(s, node, why.code);
-        return true;
+    case DSDN_JUDGED_INVALID: refuse(s, node, why.code); return true;
     case DSDN_JUDGED_WAIT: {
-        uint64_t complete = s->sources[DSDN_SOURCE_PRIMARY].complete;
-        if (complete != DSDN_HEIGHT_NONE && wait <= complete) wait = complete + 1;
+        if (wait <= s->ready) wait = s->ready + 1;
         bool certified = dsdn_fork_choice_certified(s->fork, node);
         dsdn_fork_choice_judge(s->fork, node, certified ? DSDN_PROVISIONAL : DSDN_UNJUDGED, wait);
         return certified;
@@ -480,23 +478,29 @@ static bool judge(struct dsdn_sequencer *s, uint32_t node, struct dsdn_error *er
 /* Not judged yet, or only provisionally and the data is here by now. */
 static bool to_judge(const struct dsdn_sequencer *s, uint32_t node)
 {
-    uint64_t complete = s->sources[DSDN_SOURCE_PRIMARY].complete;
     enum dsdn_validity validity = dsdn_fork_choice_validity(s->fork, node);
-    return validity == DSDN_UNJUDGED || (validity == DSDN_PROVISIONAL && complete != DSDN_HEIGHT_NONE &&
-                                         dsdn_fork_choice_ready_height(s->fork, node) <= complete);
+    return validity == DSDN_UNJUDGED ||
+           (validity == DSDN_PROVISIONAL && dsdn_fork_choice_ready_height(s->fork, node) <= s->ready);
+}
+
+/* Can the state be asked about this child of the head, as far as is known here? */
+static bool can_judge(const struct dsdn_sequencer *s, uint32_t node)
+{
+    return to_judge(s, node) && node != s->halted &&
+           (dsdn_fork_choice_ready_height(s->fork, node) <= s->ready ||
+            dsdn_fork_choice_certified(s->fork, node));
 }
 
 /* Data came: judges the batches that were applied without it, lowest first. */
 static void confirm(struct dsdn_sequencer *s)
 {
-    uint64_t complete = s->sources[DSDN_SOURCE_PRIMARY].complete;
     if (!s->confirm) return;
     s->confirm = false;
     uint32_t node = dsdn_fork_choice_root(s->fork);
     while (s->provisional && (node = dsdn_fork_choice_child(s->fork, node)) != DSDN_FORK_NONE &&
            s->held[node].applied) {
         if (dsdn_fork_choice_validity(s->fork, node) != DSDN_PROVISIONAL ||
-            dsdn_fork_choice_ready_height(s->fork, node) > complete)
+            dsdn_fork_choice_ready_height(s->fork, node) > s->ready)
             continue;
         uint64_t wait = 0;
         struct dsdn_error why = DSDN_ERROR_INIT;
@@ -504,7 +508,7 @@ static void confirm(struct dsdn_sequencer *s)
         if (said == DSDN_JUDGED_HALT) {
             alarm_give(s, why.code, sequence_of(s, node));
         } else if (said == DSDN_JUDGED_WAIT) {
-            dsdn_fork_choice_judge(s->fork, node, DSDN_PROVISIONAL, wait > complete ? wait : complete + 1);
+            dsdn_fork_choice_judge(s->fork, node, DSDN_PROVISIONAL, wait > s->ready ? wait : s->ready + 1);
         } else {
             s->provisional--;
             if (said == DSDN_JUDGED_VALID) {
@@ -651,30 +655,19 @@ static enum dsdn_verdict add(struct dsdn_sequencer *s, const struct parsed *p, c
     return DSDN_BLOB_ACCEPTED;
 }
 
-/* Two valid candidates are kept for each (sequence, prev); the third in rank goes.  True: it was node itself.
- */
-static bool thin_out(struct dsdn_sequencer *s, uint32_t node, const struct parsed *p)
+/* Two candidates are kept for each (sequence, prev); of others the facts alone, so that nothing decisive is
+ * lost, and their bytes are read again should they be chosen.  True: it is the bytes of node that went. */
+static bool thin_out(struct dsdn_sequencer *s, uint32_t node, const uint8_t prev[32])
 {
-    uint32_t cnt = 0, sibling = DSDN_FORK_NONE, applied = DSDN_FORK_NONE;
-    while ((sibling = dsdn_fork_choice_each_child(s->fork, p->header.prev, sibling)) != DSDN_FORK_NONE) {
-        cnt += dsdn_fork_choice_validity(s->fork, sibling) != DSDN_INVALID;
-        if (s->held[sibling].applied) applied = sibling; /* it is never taken away from under the state */
+    uint32_t cnt = 0, sibling = DSDN_FORK_NONE, victim = node;
+    while ((sibling = dsdn_fork_choice_each_child(s->fork, prev, sibling)) != DSDN_FORK_NONE) {
+        cnt += s->held[sibling].bytes != NULL;
+        if (dsdn_fork_choice_on_path(s->fork, node) && s->held[sibling].bytes && sibling != node)
+            victim = sibling;
     }
     if (cnt <= CANDIDATES_MAX) return false;
-    uint32_t worst = dsdn_fork_choice_worst(s->fork, node, applied);
-    for (int i = 0; i < PENDING_MAX; i++)
-        if (s->held[worst].pending[i].bytes) let_go(s, &s->held[worst].pending[i].place, p->header.sequence);
-    const struct dsdn_inclusions *seen = dsdn_fork_choice_inclusions(s->fork, worst);
-    struct dsdn_place place = s->held[worst].place;
-    let_go(s, &place, p->header.sequence);
-    for (int carrier = 0; s->config.primary && carrier < DSDN_CARRIER_COUNT; carrier++) {
-        if (seen->lowest[carrier].height == DSDN_HEIGHT_NONE) continue;
-        place = (struct dsdn_place){.source = DSDN_SOURCE_PRIMARY, .height = seen->lowest[carrier].height};
-        let_go(s, &place, p->header.sequence);
-    }
-    forget(s, worst);
-    dsdn_fork_choice_remove(s->fork, worst);
-    return worst == node;
+    drop_bytes(s, &s->held[victim]);
+    return victim == node;
 }
 
 static enum dsdn_verdict take(struct dsdn_sequencer *s, const struct dsdn_place *place, const uint8_t *bytes,
@@ -701,22 +694,19 @@ static enum dsdn_verdict take(struct dsdn_sequencer *s, const struct dsdn_place 
         record(s, node, carrier, place);
     else if (!keep_pending(s, node, &p.certificate, p.certificate_bytes, place))
         let_go(s, place, p.header.sequence);
-    if (!known) {
-        look_for_equivocation(s, node, &p.header);
-        if (thin_out(s, node, &p)) {
-            dsdn_fail(error, DSDN_E_EQUIVOCATION, "two better siblings of this batch are known");
-            return DSDN_BLOB_DROPPED;
-        }
-    }
+    if (!known) look_for_equivocation(s, node, &p.header);
     if (!keep_bytes(s, node, p.batch, p.len, place)) {
         dsdn_fail(error, DSDN_E_NO_MEMORY, "no room to hold the batch");
         return DSDN_BLOB_DROPPED; /* its node stays and knows where the bytes are: RESCAN when it is chosen */
     }
     if (dsdn_equal32(p.header.prev, s->head.hash) && p.header.sequence == s->head.next &&
-        dsdn_fork_choice_validity(s->fork, node) == DSDN_UNJUDGED && s->halted == DSDN_FORK_NONE &&
-        dsdn_fork_choice_ready_height(s->fork, node) <= complete_for(s, 0)) {
+        !s->held[node].applied && can_judge(s, node)) {
         judge(s, node, error);
         if (dsdn_fork_choice_validity(s->fork, node) == DSDN_INVALID) return DSDN_BLOB_INVALID;
+    }
+    if (thin_out(s, node, p.header.prev)) {
+        dsdn_fail(error, DSDN_E_EQUIVOCATION, "two siblings of this batch are held");
+        return DSDN_BLOB_DROPPED;
     }
     return parent_applied(s, p.header.prev, p.header.sequence) ? DSDN_BLOB_ACCEPTED : DSDN_BLOB_HELD;
 }
@@ -736,6 +726,7 @@ void dsdn_sequencer_complete(struct dsdn_sequencer *s, uint32_t source, uint64_t
     at->complete = height;
     if (!s->config.primary || source != DSDN_SOURCE_PRIMARY) return;
     s->confirm = true;
+    if (height > s->ready) s->ready = height;
     dsdn_fork_choice_ready(s->fork, height);
 }
 
@@ -752,7 +743,8 @@ static bool give_rescan(struct dsdn_sequencer *s, uint32_t source, uint64_t heig
     return true;
 }
 
-/* The bytes of a node are not held any more: read them again where the primary has them, else where they were seen. */
+/* The bytes of a node are not held any more: read them again where the primary has them, else where they were
+ * seen. */
 static bool give_rescan_for(struct dsdn_sequencer *s, uint32_t node, struct dsdn_action *action)
 {
     const struct dsdn_inclusions *seen = dsdn_fork_choice_inclusions(s->fork, node);
@@ -804,16 +796,13 @@ static bool give_apply(const struct dsdn_sequencer *s, uint32_t node, struct dsd
     return true;
 }
 
-/* Nothing is chosen: a child of the head whose judgement may change that.  (Two certificates off the primary hold the
- * tip, unless one of the two batches is invalid.) */
+/* Nothing is chosen: a child of the head whose judgement may change that.  (Two certificates off the primary
+ * hold the tip, unless one of the two batches is invalid.) */
 static uint32_t undecided(const struct dsdn_sequencer *s)
 {
-    uint64_t complete = s->sources[DSDN_SOURCE_PRIMARY].complete;
     uint32_t node = DSDN_FORK_NONE;
-    while ((node = dsdn_fork_choice_each_child(s->fork, s->head.hash, node)) != DSDN_FORK_NONE) {
-        bool ready = complete != DSDN_HEIGHT_NONE && dsdn_fork_choice_ready_height(s->fork, node) <= complete;
-        if (to_judge(s, node) && (ready || dsdn_fork_choice_certified(s->fork, node)) && node != s->halted) break;
-    }
+    while ((node = dsdn_fork_choice_each_child(s->fork, s->head.hash, node)) != DSDN_FORK_NONE)
+        if (can_judge(s, node) && dsdn_fork_choice_certified(s->fork, node)) break;
     return node;
 }
 
@@ -832,9 +821,7 @@ static bool give_idle(struct dsdn_sequencer *s, struct dsdn_action *action)
         if (dsdn_fork_choice_validity(s->fork, node) == DSDN_UNJUDGED &&
             dsdn_fork_choice_ready_height(s->fork, node) < wait)
             wait = dsdn_fork_choice_ready_height(s->fork, node);
-    uint64_t complete = s->sources[DSDN_SOURCE_PRIMARY].complete;
-    if (wait == DSDN_HEIGHT_NONE || wait == s->waited || (complete != DSDN_HEIGHT_NONE && wait <= complete))
-        return false;
+    if (wait == DSDN_HEIGHT_NONE || wait == s->waited || wait <= s->ready) return false;
     s->waited = wait;
     *action = (struct dsdn_action){.kind = DSDN_ACTION_WAIT, .sequence = s->head.next, .height = wait};
     return true;
@@ -893,6 +880,7 @@ struct dsdn_sequencer *dsdn_sequencer_new(const struct dsdn_sequencer_config *co
     s->config = *config;
     s->view = view;
     s->halted = DSDN_FORK_NONE;
+    s->ready = config->root.origin_height;
     for (uint32_t i = 0; i < DSDN_SEQUENCER_SOURCES; i++) {
         s->sources[i].complete = DSDN_HEIGHT_NONE;
         s->sources[i].beside = DSDN_HEIGHT_NONE;

@@ -112,8 +112,8 @@ struct dsdn_sequencer *dsdn_sequencer_new(const struct dsdn_sequencer_config *co
                                           const struct dsdn_state_view *view, struct dsdn_error *error);
 void dsdn_sequencer_free(struct dsdn_sequencer *s);
 
-/* What is known of one applied, unsettled batch beside its bytes: a log's index keeps it, so that a restart forgets
- * nothing. */
+/* What is known of one applied, unsettled batch beside its bytes: a log's index keeps it, so that a restart
+ * forgets nothing. */
 struct dsdn_applied_facts {
     struct dsdn_inclusions inclusions;
     struct dsdn_place place;        /* where its bytes can be read again */
@@ -122,12 +122,14 @@ struct dsdn_applied_facts {
 };
 
 /* dsdn_sequencer_facts fills *facts; false when `sequence` is not an applied and unsettled batch. */
-bool dsdn_sequencer_facts(const struct dsdn_sequencer *s, uint64_t sequence, struct dsdn_applied_facts *facts);
+bool dsdn_sequencer_facts(const struct dsdn_sequencer *s, uint64_t sequence,
+                          struct dsdn_applied_facts *facts);
 
-/* dsdn_sequencer_restore, after a restart and before anything else, gives back what _facts said of one applied batch;
- * called in order for every batch above the root, up to the head.  bytes: at least its header and signature.  Then the
- * primary is read again from root.origin_height + 1: no rival of an unsettled batch can be below.
- * 0, or CHAIN when it does not continue, TOO_LARGE, NO_MEMORY, or what dsdn_header_decode says. */
+/* dsdn_sequencer_restore, after a restart and before anything else, gives back what _facts said of one
+ * applied batch; called in order for every batch above the root, up to the head.  bytes: at least its header
+ * and signature.  Then the primary is read again from root.origin_height + 1: no rival of an unsettled batch
+ * can be below. 0, or CHAIN when it does not continue, TOO_LARGE, NO_MEMORY, or what dsdn_header_decode says.
+ */
 int dsdn_sequencer_restore(struct dsdn_sequencer *s, const uint8_t *bytes, size_t len,
                            const struct dsdn_applied_facts *facts, struct dsdn_error *error);
 

@@ -468,7 +468,7 @@ static void test_without_primary(void **unused)
     dsdn_fork_choice_free(f);
 }
 
-static void test_worst_and_remove(void **unused)
+static void test_remove(void **unused)
 {
     (void)unused;
     struct scenario s = {.ready = 0};
@@ -478,8 +478,6 @@ static void test_worst_and_remove(void **unused)
     see(&s, c, DSDN_CARRIER_BARE, 4, 0);
     struct dsdn_fork_choice *f = tree_new(true);
     run(f, &s);
-    assert_int_equal(dsdn_fork_choice_worst(f, node_of(f, &s, c), DSDN_FORK_NONE), node_of(f, &s, a));
-    assert_int_equal(dsdn_fork_choice_worst(f, node_of(f, &s, c), node_of(f, &s, a)), node_of(f, &s, c));
     dsdn_fork_choice_remove(f, node_of(f, &s, b));
     assert_int_equal(chosen(f, &s), c);
     dsdn_fork_choice_free(f);
@@ -629,11 +627,11 @@ static void test_rescan(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_order),      cmocka_unit_test(test_random_orders),
-        cmocka_unit_test(test_countable),        cmocka_unit_test(test_settle),
-        cmocka_unit_test(test_not_settled),      cmocka_unit_test(test_without_primary),
-        cmocka_unit_test(test_worst_and_remove), cmocka_unit_test(test_bounds),
-        cmocka_unit_test(test_equivocation),     cmocka_unit_test(test_signer),
+        cmocka_unit_test(test_every_order),  cmocka_unit_test(test_random_orders),
+        cmocka_unit_test(test_countable),    cmocka_unit_test(test_settle),
+        cmocka_unit_test(test_not_settled),  cmocka_unit_test(test_without_primary),
+        cmocka_unit_test(test_remove),       cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_equivocation), cmocka_unit_test(test_signer),
         cmocka_unit_test(test_rescan),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,8 @@
-/* A deterministic simulator of delivery.  Each seed makes a world: a log with rivals, certificates, an outage, origins
- * that freeze, jump ahead or step back, a hand-off, changing parameters, and hostile copies, spread over a primary,
- * a quorum and an emergency source.  Followers read it in different orders, twice, with restarts; each must end on the
- * chain and with the finality that an oracle reads from the full set of facts, and never undo what was settled.
- * DSDN_SEEDS=n plays n seeds; DSDN_SEED=k plays only that one. */
+/* A deterministic simulator of delivery.  Each seed makes a world: a log with rivals, certificates, an
+ * outage, origins that freeze, jump ahead or step back, a hand-off, changing parameters, and hostile copies,
+ * spread over a primary, a quorum and an emergency source.  Followers read it in different orders, twice,
+ * with restarts; each must end on the chain and with the finality that an oracle reads from the full set of
+ * facts, and never undo what was settled. DSDN_SEEDS=n plays n seeds; DSDN_SEED=k plays only that one. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -19,7 +19,8 @@ enum { BATCHES = 96, BLOBS = 400, CHAIN = 64, BODY = 128, BLOCK_MS = 60000, LAG 
 enum { PRIMARY, QUORUM, EMERGENCY, SOURCES };
 
 /* The simulator brings signatures of its own (a hash of key and digest, which anyone could make) in place of
- * log/sign.h: what is tested here is delivery, and a thousand worlds take seconds.  test_sequencer.c uses Ed25519. */
+ * log/sign.h: what is tested here is delivery, and a thousand worlds take seconds.  test_sequencer.c uses
+ * Ed25519. */
 struct dsdn_key_cache {
     char unused;
 };
@@ -35,10 +36,22 @@ void dsdn_sign_key_from_seed(struct dsdn_sign_key *key, const uint8_t seed[32])
     memcpy(key->public_key, seed, 32);
 }
 
-void dsdn_sign_wipe(struct dsdn_sign_key *key) { memset(key, 0, sizeof *key); }
-bool dsdn_key_valid(const uint8_t public_key[32]) { return public_key != NULL; }
-struct dsdn_key_cache *dsdn_key_cache_new(uint32_t capacity) { return capacity ? calloc(1, 1) : NULL; }
-void dsdn_key_cache_free(struct dsdn_key_cache *cache) { free(cache); }
+void dsdn_sign_wipe(struct dsdn_sign_key *key)
+{
+    memset(key, 0, sizeof *key);
+}
+bool dsdn_key_valid(const uint8_t public_key[32])
+{
+    return public_key != NULL;
+}
+struct dsdn_key_cache *dsdn_key_cache_new(uint32_t capacity)
+{
+    return capacity ? calloc(1, 1) : NULL;
+}
+void dsdn_key_cache_free(struct dsdn_key_cache *cache)
+{
+    free(cache);
+}
 
 static void stamp(const uint8_t public_key[32], const uint8_t digest[32], uint8_t signature[64])
 {
@@ -63,13 +76,14 @@ bool dsdn_verify(struct dsdn_key_cache *cache, const uint8_t public_key[32], con
     return memcmp(want, signature, 64) == 0;
 }
 
-bool dsdn_verify_message(struct dsdn_key_cache *cache, const uint8_t public_key[32], const void *message, size_t len,
-                         const uint8_t signature[64])
+bool dsdn_verify_message(struct dsdn_key_cache *cache, const uint8_t public_key[32], const void *message,
+                         size_t len, const uint8_t signature[64])
 {
     return len == 32 && dsdn_verify(cache, public_key, message, signature);
 }
 
-/* What a body says to the model state: 'X' invalid, 'H' announces epoch 1, 'W' widens the fork window, 'T' takeover */
+/* What a body says to the model state: 'X' invalid, 'H' announces epoch 1, 'W' widens the fork window, 'T'
+ * takeover */
 struct made {
     uint8_t bytes[DSDN_BATCH_FIXED_LEN + BODY], hash[32];
     struct dsdn_header header;
@@ -80,7 +94,7 @@ struct made {
 struct blob {
     uint32_t source;
     uint64_t height, index;
-    int batch;                 /* what it honestly carries; -1 for hostile blobs */
+    int batch; /* what it honestly carries; -1 for hostile blobs */
     enum dsdn_carrier carrier;
     uint8_t bytes[512];
     size_t len;
@@ -106,7 +120,10 @@ static uint64_t rnd(uint64_t below)
     return (state >> 11) % below;
 }
 
-static bool one_in(uint64_t n) { return rnd(n) == 0; }
+static bool one_in(uint64_t n)
+{
+    return rnd(n) == 0;
+}
 
 /* ---- making a world ---- */
 
@@ -123,9 +140,11 @@ static int make(struct world *w, int parent, uint64_t origin, uint64_t time_ms, 
     m->parent = parent;
     m->flag = flag;
     m->header = (struct dsdn_header){.sequence = p ? p->header.sequence + 1 : 0,
-                                     .committee_epoch = (uint64_t)epoch, .time_ms = time_ms,
+                                     .committee_epoch = (uint64_t)epoch,
+                                     .time_ms = time_ms,
                                      .origin = {.height = origin, .time_ms = origin * BLOCK_MS},
-                                     .bundle_count = 1, .body_len = BODY};
+                                     .bundle_count = 1,
+                                     .body_len = BODY};
     memcpy(m->header.genesis, genesis, 32);
     memcpy(m->header.prev, p ? p->hash : genesis, 32);
     if (flag != 'T') memcpy(m->header.publisher, authority[epoch].public_key, 32);
@@ -137,13 +156,14 @@ static int make(struct world *w, int parent, uint64_t origin, uint64_t time_ms, 
     return w->made_cnt++;
 }
 
-static struct blob *put(struct world *w, uint32_t source, uint64_t height, int batch, enum dsdn_carrier carrier)
+static struct blob *put(struct world *w, uint32_t source, uint64_t height, int batch,
+                        enum dsdn_carrier carrier)
 {
     if (w->blob_cnt == BLOBS || batch < 0 || height >= 500) return NULL;
     struct blob *b = &w->blob[w->blob_cnt++];
     const struct made *m = &w->made[batch];
-    *b = (struct blob){.source = source, .height = height, .index = w->index[height]++, .batch = batch,
-                       .carrier = carrier};
+    *b = (struct blob){
+        .source = source, .height = height, .index = w->index[height]++, .batch = batch, .carrier = carrier};
     if (carrier != DSDN_CARRIER_BARE) {
         uint8_t digest[32], signature[64];
         const uint8_t *signatures[1] = {signature};
@@ -171,15 +191,17 @@ static void put_hostile(struct world *w)
     uint8_t digest[32];
     b->batch = -1;
     switch (kind) {
-    case 0: b->bytes[4 + 7 + 3] ^= 1; break;                                      /* certificate signature */
-    case 1: b->bytes[DSDN_HEADER_LEN] ^= 1; break;                                /* batch signature */
-    case 2: b->bytes[DSDN_BATCH_FIXED_LEN + 20] ^= 1; break;                      /* body */
-    case 3: b->bytes[10] ^= 1; break;                                             /* genesis */
-    case 4: b->len -= 1 + rnd(b->len - 1); break;                                 /* cut */
-    case 5: memcpy(b->bytes, "DSDD", 4); break;                                   /* a direct bundle */
-    case 6: dsdn_store64(b->bytes + 37, 5000 + rnd(9)); break;                    /* far ahead */
-    case 7: for (size_t i = 4; i < b->len; i++) b->bytes[i] = (uint8_t)rnd(256); break;
-    default:                                                                      /* a stranger's key */
+    case 0: b->bytes[4 + 7 + 3] ^= 1; break;                   /* certificate signature */
+    case 1: b->bytes[DSDN_HEADER_LEN] ^= 1; break;             /* batch signature */
+    case 2: b->bytes[DSDN_BATCH_FIXED_LEN + 20] ^= 1; break;   /* body */
+    case 3: b->bytes[10] ^= 1; break;                          /* genesis */
+    case 4: b->len -= 1 + rnd(b->len - 1); break;              /* cut */
+    case 5: memcpy(b->bytes, "DSDD", 4); break;                /* a direct bundle */
+    case 6: dsdn_store64(b->bytes + 37, 5000 + rnd(9)); break; /* far ahead */
+    case 7:
+        for (size_t i = 4; i < b->len; i++) b->bytes[i] = (uint8_t)rnd(256);
+        break;
+    default: /* a stranger's key */
         memcpy(b->bytes + 153, stranger.public_key, 32);
         dsdn_batch_message(b->bytes, digest);
         dsdn_sign(&stranger, digest, b->bytes + DSDN_HEADER_LEN);
@@ -189,7 +211,7 @@ static void put_hostile(struct world *w)
 static void put_somewhere(struct world *w, int batch, uint64_t from, uint64_t span)
 {
     if (batch < 0) return;
-    enum dsdn_carrier carrier = one_in(3) ? DSDN_CARRIER_QUORUM
+    enum dsdn_carrier carrier = one_in(3)   ? DSDN_CARRIER_QUORUM
                                 : one_in(8) ? DSDN_CARRIER_EMERGENCY
                                             : DSDN_CARRIER_BARE;
     if (w->made[batch].flag == 'T') carrier = DSDN_CARRIER_QUORUM;
@@ -213,8 +235,8 @@ static void make_world(struct world *w)
         uint64_t low = tip < 0 ? 0 : w->made[tip].header.origin.height;
         uint64_t low_time = tip < 0 ? 0 : w->made[tip].header.time_ms;
         uint64_t origin = h - 1 - rnd(3);
-        if (one_in(10)) origin = low;           /* frozen */
-        if (one_in(25)) origin = h + rnd(4);    /* ahead of its own inclusion */
+        if (one_in(10)) origin = low;                 /* frozen */
+        if (one_in(25)) origin = h + rnd(4);          /* ahead of its own inclusion */
         if (origin < low && !one_in(3)) origin = low; /* else it steps back: invalid */
         uint64_t time_ms = (origin + rnd(3)) * BLOCK_MS;
         if (one_in(12)) time_ms += 4 * BLOCK_MS; /* clock ahead */
@@ -226,15 +248,19 @@ static void make_world(struct world *w)
         if (h >= outage && h < back) {
             put(w, one_in(3) ? EMERGENCY : QUORUM, h, batch,
                 w->blob_cnt && w->blob[w->blob_cnt - 1].source == EMERGENCY ? DSDN_CARRIER_QUORUM
-                                                                           : DSDN_CARRIER_EMERGENCY);
+                                                                            : DSDN_CARRIER_EMERGENCY);
             put(w, QUORUM, h + 1, batch, DSDN_CARRIER_QUORUM);
             lacking[lacking_cnt++] = batch;
         } else {
             put(w, PRIMARY, h, batch, DSDN_CARRIER_BARE);
             if (one_in(4)) put_somewhere(w, batch, h + 1, 10);
         }
-        if (one_in(3)) { /* a rival, perhaps with a short history of its own; another operator, or the new group */
-            int rival = make(w, tip, origin + rnd(2), time_ms + BLOCK_MS, one_in(5) ? 'X' : one_in(9) ? 'T' : '.',
+        if (one_in(3)) { /* a rival, perhaps with a short history of its own; another operator, or the new
+                            group */
+            int rival = make(w, tip, origin + rnd(2), time_ms + BLOCK_MS,
+                             one_in(5)   ? 'X'
+                             : one_in(9) ? 'T'
+                                         : '.',
                              rules.announced && one_in(2) ? 1 : epoch);
             uint64_t span = 1 + rnd(12);
             for (int depth = 0; rival >= 0 && depth < 4; depth++) {
@@ -242,11 +268,12 @@ static void make_world(struct world *w)
                 if (one_in(3)) put_somewhere(w, rival, h + WINDOW, 8); /* a late certificate, or a copy */
                 if (one_in(6)) put(w, QUORUM, h, rival, DSDN_CARRIER_QUORUM);
                 if (one_in(2)) break;
-                rival = make(w, rival, w->made[rival].header.origin.height + rnd(3), w->made[rival].header.time_ms,
-                             '.', (int)w->made[rival].header.committee_epoch);
+                rival = make(w, rival, w->made[rival].header.origin.height + rnd(3),
+                             w->made[rival].header.time_ms, '.', (int)w->made[rival].header.committee_epoch);
             }
         }
-        if (!broken(&rules, &w->made[batch].header, flag)) { /* the authority goes on from its last valid batch */
+        if (!broken(&rules, &w->made[batch].header,
+                    flag)) { /* the authority goes on from its last valid batch */
             obey(&rules, &w->made[batch].header, flag);
             tip = batch;
         }
@@ -254,8 +281,8 @@ static void make_world(struct world *w)
     }
     if (back > h) back = h;
     for (int i = 0; i < lacking_cnt; i++) /* reconciliation, in order, now and then twice or incomplete */
-        for (uint64_t n = one_in(12) ? 0 : one_in(5) ? 2 : 1; n--;) put(w, PRIMARY, back + (uint64_t)i / 3 + n,
-                                                                       lacking[i], DSDN_CARRIER_QUORUM);
+        for (uint64_t n = one_in(12) ? 0 : one_in(5) ? 2 : 1; n--;)
+            put(w, PRIMARY, back + (uint64_t)i / 3 + n, lacking[i], DSDN_CARRIER_QUORUM);
     for (uint64_t n = rnd(6); n--;) /* copies of honest blobs, anywhere later */
         put_somewhere(w, (int)rnd((uint64_t)w->made_cnt), h, 10);
     for (uint64_t n = rnd(12); n--;) put_hostile(w);
@@ -309,7 +336,8 @@ static bool certified(const struct world *w, int batch, enum dsdn_carrier carrie
 static const char *broken(const struct rules *r, const struct dsdn_header *h, char flag)
 {
     if (flag == 'X') return "bad events";
-    if (h->origin.height < r->origin || h->time_ms < r->time_ms || h->time_ms < h->origin.time_ms) return "time";
+    if (h->origin.height < r->origin || h->time_ms < r->time_ms || h->time_ms < h->origin.time_ms)
+        return "time";
     if (h->committee_epoch < r->epoch || (h->committee_epoch > 0 && !r->announced)) return "authority";
     return NULL;
 }
@@ -330,11 +358,13 @@ static void oracle(const struct world *w, struct answer *a)
     enum dsdn_finality finality = DSDN_FINALITY_SETTLED;
     a->len = 0;
     for (int parent = -1;;) {
-        int child[BATCHES], cnt = 0, best = -1, quorum[BATCHES], emergency[BATCHES], quorums = 0, emergencies = 0;
+        int child[BATCHES], cnt = 0, best = -1, quorum[BATCHES], emergency[BATCHES], quorums = 0,
+                            emergencies = 0;
         uint64_t close = UINT64_MAX;
         struct position at = nowhere;
         for (int i = 0; i < w->made_cnt; i++)
-            if (w->made[i].parent == parent && !broken(&rules, &w->made[i].header, w->made[i].flag)) child[cnt++] = i;
+            if (w->made[i].parent == parent && !broken(&rules, &w->made[i].header, w->made[i].flag))
+                child[cnt++] = i;
         for (int i = 0; i < cnt; i++) {
             uint64_t h = lowest(w, child[i], false).height;
             if (h == UINT64_MAX || eff == UINT64_MAX) continue;
@@ -342,7 +372,8 @@ static void oracle(const struct world *w, struct answer *a)
         }
         for (int i = 0; i < cnt; i++) {
             struct position cert = lowest(w, child[i], true);
-            if (cert.height != UINT64_MAX && (cert.height > eff ? cert.height : eff) <= close && lower(cert, at)) {
+            if (cert.height != UINT64_MAX && (cert.height > eff ? cert.height : eff) <= close &&
+                lower(cert, at)) {
                 at = cert;
                 best = child[i];
             }
@@ -363,7 +394,7 @@ static void oracle(const struct world *w, struct answer *a)
         if (best < 0 && quorums == 0 && emergencies == 1) best = emergency[0];
         if (best < 0) return;
         uint64_t h = lowest(w, best, false).height;
-        enum dsdn_finality own = h != UINT64_MAX                              ? DSDN_FINALITY_PRIMARY
+        enum dsdn_finality own = h != UINT64_MAX                           ? DSDN_FINALITY_PRIMARY
                                  : certified(w, best, DSDN_CARRIER_QUORUM) ? DSDN_FINALITY_QUORUM
                                                                            : DSDN_FINALITY_EMERGENCY;
         if (own == DSDN_FINALITY_PRIMARY && close <= w->last) own = DSDN_FINALITY_SETTLED;
@@ -384,8 +415,8 @@ struct follower {
     int chain[CHAIN], len;
     struct rules after[CHAIN + 1];
     bool delivered[BLOBS];
-    uint64_t complete;               /* the primary was read up to here */
-    uint64_t again[SOURCES];         /* RESCAN asked for */
+    uint64_t complete;       /* the primary was read up to here */
+    uint64_t again[SOURCES]; /* RESCAN asked for */
     uint64_t settled;
     const char *trouble;
     uint64_t rollbacks;
@@ -408,15 +439,18 @@ static void view_head(void *self, struct dsdn_head *head)
 static enum dsdn_right view_may(void *self, const uint8_t publisher[32], uint64_t epoch)
 {
     const struct follower *f = self;
-    if (epoch == 0) return memcmp(publisher, authority[0].public_key, 32) ? DSDN_RIGHT_UNKNOWN : DSDN_RIGHT_CURRENT;
-    return f->after[f->len].announced && !memcmp(publisher, authority[1].public_key, 32) ? DSDN_RIGHT_ANNOUNCED
-                                                                                          : DSDN_RIGHT_UNKNOWN;
+    if (epoch == 0)
+        return memcmp(publisher, authority[0].public_key, 32) ? DSDN_RIGHT_UNKNOWN : DSDN_RIGHT_CURRENT;
+    return f->after[f->len].announced && !memcmp(publisher, authority[1].public_key, 32)
+               ? DSDN_RIGHT_ANNOUNCED
+               : DSDN_RIGHT_UNKNOWN;
 }
 
 static bool view_set(void *self, uint64_t next, uint32_t id, struct dsdn_signer_set *set)
 {
     struct follower *f = self;
-    if (next > (uint64_t)f->len || next < f->settled) f->trouble = "a set was asked for outside the applied chain";
+    if (next > (uint64_t)f->len || next < f->settled)
+        f->trouble = "a set was asked for outside the applied chain";
     set->kind = id == 1 ? DSDN_SET_QUORUM : DSDN_SET_EMERGENCY;
     set->members = id == 1 ? member.public_key : store.public_key;
     set->count = 1;
@@ -430,8 +464,9 @@ static void view_limits(void *self, struct dsdn_fork_limits *limits, uint32_t *b
     *batch_max = DSDN_BATCH_MAX;
 }
 
-static enum dsdn_judgement verdict_on(struct follower *f, const struct rules *rules, const struct dsdn_header *header,
-                                      char flag, uint64_t *wait, struct dsdn_error *error)
+static enum dsdn_judgement verdict_on(struct follower *f, const struct rules *rules,
+                                      const struct dsdn_header *header, char flag, uint64_t *wait,
+                                      struct dsdn_error *error)
 {
     const char *why = broken(rules, header, flag);
     if (header->origin.height > f->complete) {
@@ -448,11 +483,13 @@ static enum dsdn_judgement view_judge(void *self, const struct dsdn_batch *batch
 {
     struct follower *f = self;
     const uint8_t *prev = f->len ? f->w->made[f->chain[f->len - 1]].hash : genesis;
-    if (memcmp(batch->header.prev, prev, 32)) f->trouble = "asked to judge a batch that is not a child of the head";
+    if (memcmp(batch->header.prev, prev, 32))
+        f->trouble = "asked to judge a batch that is not a child of the head";
     return verdict_on(f, &f->after[f->len], &batch->header, (char)batch->body[0], wait, error);
 }
 
-static enum dsdn_judgement view_confirm(void *self, uint64_t sequence, uint64_t *wait, struct dsdn_error *error)
+static enum dsdn_judgement view_confirm(void *self, uint64_t sequence, uint64_t *wait,
+                                        struct dsdn_error *error)
 {
     struct follower *f = self;
     const struct made *m = &f->w->made[f->chain[sequence]];
@@ -463,7 +500,8 @@ static struct dsdn_sequencer *start(struct follower *f, const struct dsdn_fork_r
 {
     struct dsdn_sequencer_config config = {.primary = true, .sources = SOURCES, .root = *root};
     memcpy(config.genesis, genesis, 32);
-    f->view = (struct dsdn_state_view){f, view_head, view_may, view_set, view_limits, view_judge, view_confirm};
+    f->view =
+        (struct dsdn_state_view){f, view_head, view_may, view_set, view_limits, view_judge, view_confirm};
     return dsdn_sequencer_new(&config, &f->view, NULL);
 }
 
@@ -487,7 +525,8 @@ static void act(struct follower *f)
             int batch = find(f->w, action.hash);
             if (batch < 0 || action.sequence != (uint64_t)f->len || f->len == CHAIN ||
                 action.bytes.len != sizeof f->w->made[batch].bytes ||
-                memcmp(action.bytes.bytes + DSDN_BATCH_FIXED_LEN, f->w->made[batch].bytes + DSDN_BATCH_FIXED_LEN, BODY)) {
+                memcmp(action.bytes.bytes + DSDN_BATCH_FIXED_LEN,
+                       f->w->made[batch].bytes + DSDN_BATCH_FIXED_LEN, BODY)) {
                 f->trouble = "APPLY of something wrong";
                 return;
             }
@@ -496,7 +535,8 @@ static void act(struct follower *f)
             f->after[f->len] = f->after[f->len - 1];
             obey(&f->after[f->len], &f->w->made[batch].header, f->w->made[batch].flag);
         } else if (action.kind == DSDN_ACTION_ROLLBACK) {
-            if (action.sequence < f->settled || action.sequence >= (uint64_t)f->len) f->trouble = "ROLLBACK below settled";
+            if (action.sequence < f->settled || action.sequence >= (uint64_t)f->len)
+                f->trouble = "ROLLBACK below settled";
             f->len = (int)action.sequence;
             f->rollbacks++;
         } else if (action.kind == DSDN_ACTION_RESCAN && action.height < f->again[action.source]) {
@@ -505,7 +545,8 @@ static void act(struct follower *f)
             f->trouble = "an alarm that should not be";
         }
         uint64_t settled = dsdn_sequencer_settled(f->s);
-        if (settled < f->settled || settled > (uint64_t)f->len) f->trouble = "settled moved back, or ahead of the head";
+        if (settled < f->settled || settled > (uint64_t)f->len)
+            f->trouble = "settled moved back, or ahead of the head";
         f->settled = settled;
     }
 }
@@ -532,7 +573,8 @@ static void settle_down(struct follower *f)
             more = true;
             f->again[source] = UINT64_MAX;
             for (int i = 0; i < f->w->blob_cnt; i++)
-                if (f->delivered[i] && f->w->blob[i].source == source && f->w->blob[i].height >= from) feed(f, i);
+                if (f->delivered[i] && f->w->blob[i].source == source && f->w->blob[i].height >= from)
+                    feed(f, i);
             if (source == PRIMARY && f->complete) dsdn_sequencer_complete(f->s, PRIMARY, f->complete);
             act(f);
         }
@@ -552,10 +594,12 @@ static void restart(struct follower *f)
     dsdn_sequencer_free(f->s);
     f->s = start(f, &root);
     for (uint64_t q = root.next; !f->trouble && q < (uint64_t)f->len; q++)
-        if (dsdn_sequencer_restore(f->s, f->w->made[f->chain[q]].bytes, DSDN_BATCH_FIXED_LEN, &facts[q], NULL))
+        if (dsdn_sequencer_restore(f->s, f->w->made[f->chain[q]].bytes, DSDN_BATCH_FIXED_LEN, &facts[q],
+                                   NULL))
             f->trouble = "restore failed";
     act(f);
-    for (uint32_t source = 0; source < SOURCES; source++) f->again[source] = source ? 0 : root.origin_height + 1;
+    for (uint32_t source = 0; source < SOURCES; source++)
+        f->again[source] = source ? 0 : root.origin_height + 1;
     settle_down(f);
 }
 
@@ -575,7 +619,8 @@ static void read_fallback(struct follower *f, uint64_t from, uint64_t to, bool b
 {
     for (int n = 0; n < f->w->blob_cnt; n++) {
         int i = backwards ? f->w->blob_cnt - 1 - n : n;
-        if (f->w->blob[i].source == PRIMARY || f->w->blob[i].height < from || f->w->blob[i].height >= to) continue;
+        if (f->w->blob[i].source == PRIMARY || f->w->blob[i].height < from || f->w->blob[i].height >= to)
+            continue;
         feed(f, i);
         if (one_in(2)) feed(f, i);
         if (one_in(3)) act(f);
@@ -623,7 +668,8 @@ static const char *examine(const struct follower *f, const struct answer *want)
     struct dsdn_sequencer_stats stats;
     dsdn_sequencer_stats(f->s, &stats);
     if (f->trouble) return f->trouble;
-    if (f->len != want->len || memcmp(f->chain, want->path, sizeof(int) * (size_t)f->len)) return "another chain";
+    if (f->len != want->len || memcmp(f->chain, want->path, sizeof(int) * (size_t)f->len))
+        return "another chain";
     for (int i = 0; i < f->len; i++)
         if (dsdn_sequencer_finality(f->s, (uint64_t)i) != want->finality[i]) return "another finality";
     if (stats.held_batches_peak > DSDN_SEQUENCER_BATCHES || stats.held_bytes_peak > DSDN_SEQUENCER_BYTES)
@@ -637,7 +683,9 @@ static void test_followers_agree(void **unused)
     static struct world w;
     static struct follower f;
     const char *only = getenv("DSDN_SEED"), *text = getenv("DSDN_SEEDS");
-    uint64_t first = only ? strtoull(only, NULL, 10) : 1, seeds = only ? 1 : text ? strtoull(text, NULL, 10) : 3000;
+    uint64_t first = only ? strtoull(only, NULL, 10) : 1, seeds = only   ? 1
+                                                                  : text ? strtoull(text, NULL, 10)
+                                                                         : 3000;
     uint64_t batches = 0, settled = 0, rollbacks = 0, blobs = 0;
     for (uint64_t seed = first; seed < first + seeds; seed++) {
         struct answer want;
@@ -652,8 +700,8 @@ static void test_followers_agree(void **unused)
             follow(&f, how);
             const char *wrong = examine(&f, &want);
             if (wrong) {
-                fprintf(stderr, "seed %llu follower %d: %s (%d batches, want %d)\n", (unsigned long long)seed, how, wrong,
-                        f.len, want.len);
+                fprintf(stderr, "seed %llu follower %d: %s (%d batches, want %d)\n", (unsigned long long)seed,
+                        how, wrong, f.len, want.len);
                 for (int i = 0; i < f.len || i < want.len; i++)
                     fprintf(stderr, "  %d: %d %d  want %d %d\n", i, i < f.len ? f.chain[i] : -1,
                             (int)dsdn_sequencer_finality(f.s, (uint64_t)i), i < want.len ? want.path[i] : -1,
@@ -664,9 +712,9 @@ static void test_followers_agree(void **unused)
             dsdn_sequencer_free(f.s);
         }
     }
-    print_message("%llu seeds: %llu blobs, %llu batches, %llu settled, %llu rollbacks\n", (unsigned long long)seeds,
-                  (unsigned long long)blobs, (unsigned long long)batches, (unsigned long long)settled,
-                  (unsigned long long)rollbacks);
+    print_message("%llu seeds: %llu blobs, %llu batches, %llu settled, %llu rollbacks\n",
+                  (unsigned long long)seeds, (unsigned long long)blobs, (unsigned long long)batches,
+                  (unsigned long long)settled, (unsigned long long)rollbacks);
     if (seeds >= 100) assert_true(batches > 4 * seeds && settled > 2 * seeds && rollbacks > seeds / 4);
 }
 
