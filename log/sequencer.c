@@ -1,70 +1,6 @@
-#include "log/sequencer.h"
-
-#include "log/rescan.h"
+#include "log/sequencer_state.h"
 
 #include <stdlib.h>
-
-enum { CANDIDATES_MAX = 2, PENDING_MAX = 2, EVIDENCE_MAX = 32, KEY_CACHE = 256, UNSETTLED_DEFAULT = 65536 };
-
-/* A certificate that waits until its set can be read: until the parent of its batch is applied. */
-struct pending {
-    uint8_t *bytes;
-    uint32_t len;
-    struct dsdn_place place;
-};
-
-/* What is kept of a candidate beside its node in the tree; index = node. */
-struct held {
-    uint8_t head[DSDN_BATCH_FIXED_LEN]; /* header and signature, for evidence */
-    uint8_t *bytes;                     /* the whole batch, until it is applied; NULL: not held */
-    uint32_t len;
-    struct dsdn_place place; /* where it was seen first */
-    struct pending pending[PENDING_MAX];
-    bool applied;
-    bool requested;               /* RESCAN for its bytes was given */
-    bool paired, twice_certified; /* evidence about it was given */
-};
-
-struct evidence {
-    enum dsdn_evidence kind;
-    uint64_t sequence;
-    uint8_t hash[32];
-    int code;
-    uint8_t *bytes; /* a whole batch, owned; NULL: head[0] */
-    uint32_t len;
-    uint8_t head[2][DSDN_BATCH_FIXED_LEN];
-};
-
-struct source {
-    uint64_t complete;        /* DSDN_HEIGHT_NONE: nothing yet */
-    struct dsdn_rescan ahead; /* let go above the tip */
-    uint64_t beside;          /* lowest height let go beside the applied chain: of use if that is left */
-};
-
-struct dsdn_sequencer {
-    struct dsdn_sequencer_config config;
-    const struct dsdn_state_view *view;
-    struct dsdn_fork_choice *fork;
-    struct dsdn_key_cache *keys;
-    struct held *held;
-    uint32_t held_cap;
-    struct dsdn_head head;
-    uint32_t head_node;
-    uint32_t halted;      /* node that this program cannot judge */
-    bool lost;            /* the view's head is not in the tree */
-    bool full;            /* the tree is; alarm given */
-    bool confirm;         /* complete rose: provisional batches may be judged */
-    uint32_t provisional; /* applied provisionally and not confirmed */
-    uint64_t ready;       /* the highest `complete` of the primary ever: up to there batches can be judged */
-    uint64_t waited;      /* height of the last WAIT given */
-    struct source sources[DSDN_SEQUENCER_SOURCES];
-    struct evidence ring[EVIDENCE_MAX];
-    uint32_t ring_first, ring_count;
-    uint8_t *given; /* evidence bytes lent to the shell until the next call */
-    struct dsdn_action alarms[4];
-    uint32_t alarm_count;
-    struct dsdn_sequencer_stats stats;
-};
 
 #define X(name, text) #name,
 static const char *const verdict_names[] = {DSDN_VERDICT_LIST(X)};
@@ -82,289 +18,6 @@ const char *dsdn_verdict_text(enum dsdn_verdict verdict)
     return verdict_texts[verdict];
 }
 
-/* ---- what is held, and what is let go ---- */
-
-static void charge(struct dsdn_sequencer *s, uint32_t len, uint32_t batches)
-{
-    s->stats.held_bytes += len;
-    s->stats.held_batches += batches;
-    if (s->stats.held_bytes > s->stats.held_bytes_peak) s->stats.held_bytes_peak = s->stats.held_bytes;
-    if (s->stats.held_batches > s->stats.held_batches_peak)
-        s->stats.held_batches_peak = s->stats.held_batches;
-}
-
-static void drop_bytes(struct dsdn_sequencer *s, struct held *h)
-{
-    if (!h->bytes) return;
-    free(h->bytes);
-    h->bytes = NULL;
-    s->stats.held_bytes -= h->len;
-    s->stats.held_batches--;
-}
-
-static void drop_pending(struct dsdn_sequencer *s, struct pending *p)
-{
-    if (!p->bytes) return;
-    free(p->bytes);
-    s->stats.held_bytes -= p->len;
-    *p = (struct pending){0};
-}
-
-static void forget(void *self, uint32_t node)
-{
-    struct dsdn_sequencer *s = self;
-    struct held *h = &s->held[node];
-    drop_bytes(s, h);
-    for (int i = 0; i < PENDING_MAX; i++) drop_pending(s, &h->pending[i]);
-    if (s->halted == node) s->halted = DSDN_FORK_NONE;
-}
-
-/* A blob of this sequence is not kept: it lowers rescan_from of its source.  Above the tip it will be wanted
- * when the tip gets there; beside the applied chain, when that chain is left or a sibling turns out invalid.
- */
-static void let_go(struct dsdn_sequencer *s, const struct dsdn_place *place, uint64_t sequence)
-{
-    struct source *source = &s->sources[place->source];
-    if (sequence > s->head.next)
-        dsdn_rescan_mark(&source->ahead, sequence, place->height);
-    else if (place->height < source->beside)
-        source->beside = place->height;
-}
-
-/* What was let go beside the applied chain is wanted after all, at once. */
-static void want_beside(struct dsdn_sequencer *s)
-{
-    for (uint32_t i = 0; i < s->config.sources; i++) {
-        struct source *source = &s->sources[i];
-        if (source->beside != DSDN_HEIGHT_NONE) dsdn_rescan_mark(&source->ahead, 0, source->beside);
-        source->beside = DSDN_HEIGHT_NONE;
-    }
-}
-
-static uint64_t sequence_of(const struct dsdn_sequencer *s, uint32_t node)
-{
-    return dsdn_fork_choice_next(s->fork, node) - 1;
-}
-
-/* The node with bytes to give up for a batch of this sequence: the one furthest ahead, else the oldest beside
- * the applied chain. */
-static uint32_t to_give_up(const struct dsdn_sequencer *s, uint64_t sequence)
-{
-    uint32_t node = DSDN_FORK_NONE;
-    for (uint64_t q = s->head.next + DSDN_SEQUENCER_AHEAD; q-- > sequence + 1;)
-        while ((node = dsdn_fork_choice_each(s->fork, q, node)) != DSDN_FORK_NONE)
-            if (s->held[node].bytes) return node;
-    uint64_t oldest = dsdn_fork_choice_next(s->fork, dsdn_fork_choice_root(s->fork));
-    for (uint64_t q = oldest; q < s->head.next && q < sequence; q++)
-        while ((node = dsdn_fork_choice_each(s->fork, q, node)) != DSDN_FORK_NONE)
-            if (s->held[node].bytes) return node;
-    return DSDN_FORK_NONE;
-}
-
-/* Makes room for len bytes of a batch of this sequence.  The nodes of those that go stay, so that nothing but
- * bytes is read again. */
-static bool make_room(struct dsdn_sequencer *s, uint32_t len, uint32_t batches, uint64_t sequence)
-{
-    while (s->stats.held_bytes + len > DSDN_SEQUENCER_BYTES ||
-           s->stats.held_batches + batches > DSDN_SEQUENCER_BATCHES) {
-        uint32_t node = to_give_up(s, sequence);
-        if (node == DSDN_FORK_NONE) return false;
-        drop_bytes(s, &s->held[node]);
-    }
-    return true;
-}
-
-static bool keep_bytes(struct dsdn_sequencer *s, uint32_t node, const uint8_t *bytes, size_t len,
-                       const struct dsdn_place *place)
-{
-    struct held *h = &s->held[node];
-    if (h->bytes || h->applied) return true;
-    h->place = *place;
-    h->requested = false;
-    if (!make_room(s, (uint32_t)len, 1, sequence_of(s, node)) || !(h->bytes = malloc(len))) return false;
-    memcpy(h->bytes, bytes, len);
-    h->len = (uint32_t)len;
-    charge(s, h->len, 1);
-    return true;
-}
-
-static bool reserve_held(struct dsdn_sequencer *s, uint32_t node)
-{
-    if (node < s->held_cap) return true;
-    uint32_t cap = s->held_cap ? s->held_cap : 64;
-    while (cap <= node) cap *= 2;
-    struct held *held = realloc(s->held, (size_t)cap * sizeof(*held));
-    if (!held) return false;
-    s->held = held;
-    s->held_cap = cap;
-    return true;
-}
-
-/* ---- evidence and alarms ---- */
-
-static struct evidence *evidence_new(struct dsdn_sequencer *s, enum dsdn_evidence kind, uint32_t node,
-                                     int code)
-{
-    if (s->ring_count == EVIDENCE_MAX) {
-        s->stats.evidence_lost++;
-        return NULL;
-    }
-    struct evidence *e = &s->ring[(s->ring_first + s->ring_count++) % EVIDENCE_MAX];
-    *e = (struct evidence){.kind = kind, .sequence = sequence_of(s, node), .code = code};
-    memcpy(e->hash, dsdn_fork_choice_hash(s->fork, node), 32);
-    memcpy(e->head[0], s->held[node].head, DSDN_BATCH_FIXED_LEN);
-    s->stats.evidence++;
-    return e;
-}
-
-static void alarm_give(struct dsdn_sequencer *s, int code, uint64_t sequence)
-{
-    if (s->alarm_count == sizeof(s->alarms) / sizeof(s->alarms[0])) return;
-    s->alarms[s->alarm_count++] =
-        (struct dsdn_action){.kind = DSDN_ACTION_ALARM, .code = code, .sequence = sequence};
-}
-
-/* The node stays, without bytes, until its sequence settles: a copy that was forgotten would be judged again,
- * at the price of a rollback. */
-static void refuse(struct dsdn_sequencer *s, uint32_t node, int code)
-{
-    struct held *h = &s->held[node];
-    struct evidence *e = evidence_new(s, DSDN_EVIDENCE_INVALID, node, code);
-    if (e && h->bytes) {
-        e->bytes = h->bytes; /* moves: the evidence owns it now */
-        e->len = h->len;
-        h->bytes = NULL;
-        s->stats.held_bytes -= h->len;
-        s->stats.held_batches--;
-    }
-    drop_bytes(s, h);
-    dsdn_fork_choice_judge(s->fork, node, DSDN_INVALID, 0);
-    want_beside(s);
-}
-
-/* One evidence pair for each (sequence, prev): did the key sign another header for this sequence? */
-static void look_for_equivocation(struct dsdn_sequencer *s, uint32_t node, const struct dsdn_header *header)
-{
-    struct dsdn_fork_limits limits;
-    uint32_t batch_max, other = DSDN_FORK_NONE, twin = DSDN_FORK_NONE;
-    s->view->limits(s->view->self, &limits, &batch_max);
-    while ((other = dsdn_fork_choice_each(s->fork, header->sequence, other)) != DSDN_FORK_NONE) {
-        struct dsdn_header have;
-        if (other == node || dsdn_header_decode(s->held[other].head, DSDN_HEADER_LEN, &have, NULL)) continue;
-        if (s->held[other].paired && dsdn_equal32(have.prev, header->prev)) return;
-        if (dsdn_equivocation(&have, header, limits.origin_lag_max)) twin = other;
-    }
-    if (twin == DSDN_FORK_NONE) return;
-    s->held[node].paired = s->held[twin].paired = true;
-    struct evidence *e = evidence_new(s, DSDN_EVIDENCE_EQUIVOCATION, node, DSDN_E_EQUIVOCATION);
-    if (e) memcpy(e->head[1], s->held[twin].head, DSDN_BATCH_FIXED_LEN);
-}
-
-static void look_for_two_certificates(struct dsdn_sequencer *s, uint32_t node)
-{
-    uint32_t other = DSDN_FORK_NONE, twin = DSDN_FORK_NONE;
-    uint64_t sequence = sequence_of(s, node);
-    if (!dsdn_fork_choice_quorum(s->fork, node)) return;
-    while ((other = dsdn_fork_choice_each(s->fork, sequence, other)) != DSDN_FORK_NONE) {
-        if (s->held[other].twice_certified) return;
-        if (other != node && dsdn_fork_choice_quorum(s->fork, other)) twin = other;
-    }
-    if (twin == DSDN_FORK_NONE) return;
-    s->held[node].twice_certified = s->held[twin].twice_certified = true;
-    struct evidence *e = evidence_new(s, DSDN_EVIDENCE_CERTIFICATES, node, DSDN_E_EQUIVOCATION);
-    if (e) memcpy(e->head[1], s->held[twin].head, DSDN_BATCH_FIXED_LEN);
-    alarm_give(s, DSDN_E_EQUIVOCATION, sequence);
-}
-
-/* ---- facts ---- */
-
-static bool is_primary(const struct dsdn_sequencer *s, const struct dsdn_place *place)
-{
-    return s->config.primary && place->source == DSDN_SOURCE_PRIMARY;
-}
-
-/* Is the parent of node applied, so that the set and the parameters that judge node can be read? */
-static bool parent_applied(const struct dsdn_sequencer *s, const uint8_t prev[32], uint64_t sequence)
-{
-    uint32_t parent = dsdn_fork_choice_find(s->fork, prev);
-    return parent != DSDN_FORK_NONE && dsdn_fork_choice_next(s->fork, parent) == sequence &&
-           (parent == dsdn_fork_choice_root(s->fork) || s->held[parent].applied);
-}
-
-static bool news(const struct dsdn_sequencer *s, uint32_t node, enum dsdn_carrier carrier,
-                 const struct dsdn_place *place)
-{
-    struct dsdn_position position = {place->height, place->blob_index};
-    return dsdn_fork_choice_countable(s->fork, node, carrier, is_primary(s, place) ? &position : NULL,
-                                      place->header_time_ms);
-}
-
-static void record(struct dsdn_sequencer *s, uint32_t node, enum dsdn_carrier carrier,
-                   const struct dsdn_place *place)
-{
-    struct dsdn_position position = {place->height, place->blob_index};
-    dsdn_fork_choice_include(s->fork, node, carrier, is_primary(s, place) ? &position : NULL,
-                             place->header_time_ms);
-    if (carrier == DSDN_CARRIER_QUORUM) look_for_two_certificates(s, node);
-}
-
-/* Verifies a certificate against the set in the state before the batch; *carrier tells which kind it is. */
-static bool certificate_good(struct dsdn_sequencer *s, const struct dsdn_certificate *certificate,
-                             uint64_t sequence, const uint8_t hash[32], enum dsdn_carrier *carrier,
-                             struct dsdn_error *error)
-{
-    struct dsdn_signer_set set;
-    if (!s->view->set(s->view->self, sequence, certificate->set_id, &set)) {
-        dsdn_fail(error, DSDN_E_SIGNATURE, "there is no certificate set %u", certificate->set_id);
-        return false;
-    }
-    *carrier = set.kind == DSDN_SET_EMERGENCY ? DSDN_CARRIER_EMERGENCY : DSDN_CARRIER_QUORUM;
-    return !dsdn_certificate_verify(certificate, set.members, set.count, s->config.genesis, sequence, hash,
-                                    s->keys, error);
-}
-
-/* The parent of these children has just been applied: their certificates can be read now. */
-static void read_pending(struct dsdn_sequencer *s, uint32_t parent)
-{
-    uint32_t node = DSDN_FORK_NONE;
-    const uint8_t *prev = dsdn_fork_choice_hash(s->fork, parent);
-    while ((node = dsdn_fork_choice_each_child(s->fork, prev, node)) != DSDN_FORK_NONE) {
-        for (int i = 0; i < PENDING_MAX; i++) {
-            struct pending *p = &s->held[node].pending[i];
-            struct dsdn_certificate certificate;
-            enum dsdn_carrier carrier;
-            if (p->bytes && !dsdn_certificate_decode(p->bytes, p->len, &certificate, NULL) &&
-                certificate_good(s, &certificate, sequence_of(s, node), dsdn_fork_choice_hash(s->fork, node),
-                                 &carrier, NULL))
-                record(s, node, carrier, &p->place);
-            drop_pending(s, p);
-        }
-    }
-}
-
-static bool keep_pending(struct dsdn_sequencer *s, uint32_t node, const struct dsdn_certificate *certificate,
-                         const uint8_t *bytes, const struct dsdn_place *place)
-{
-    for (int i = 0; i < PENDING_MAX; i++) {
-        struct pending *p = &s->held[node].pending[i];
-        if (p->bytes) continue;
-        if (!make_room(s, (uint32_t)certificate->len, 0, sequence_of(s, node)) ||
-            !(p->bytes = malloc(certificate->len)))
-            return false;
-        memcpy(p->bytes, bytes, certificate->len);
-        p->len = (uint32_t)certificate->len;
-        p->place = *place;
-        charge(s, p->len, 0);
-        return true;
-    }
-    return false;
-}
-
-static bool same_place(const struct dsdn_place *a, const struct dsdn_place *b)
-{
-    return a->source == b->source && a->height == b->height && a->blob_index == b->blob_index;
-}
-
 /* ---- following the applied head ---- */
 
 static void applied_now(struct dsdn_sequencer *s, uint32_t node)
@@ -373,18 +26,18 @@ static void applied_now(struct dsdn_sequencer *s, uint32_t node)
     h->applied = true;
     h->requested = false;
     if (dsdn_fork_choice_validity(s->fork, node) == DSDN_PROVISIONAL) s->provisional++;
-    drop_bytes(s, h);
+    dsdn_hold_drop(s, h);
 }
 
 /* The head moved: mark what is applied, read its parameters, then what waited for it. */
-static void follow_head(struct dsdn_sequencer *s)
+void dsdn_sequencer_follow(struct dsdn_sequencer *s)
 {
     struct dsdn_head head;
     s->view->head(s->view->self, &head);
     if (head.next == s->head.next && dsdn_equal32(head.hash, s->head.hash)) return;
     uint32_t node = dsdn_fork_choice_find(s->fork, head.hash);
     if (node == DSDN_FORK_NONE || dsdn_fork_choice_next(s->fork, node) != head.next) {
-        if (!s->lost) alarm_give(s, DSDN_E_CHAIN, head.next);
+        if (!s->lost) dsdn_hold_alarm(s, DSDN_E_CHAIN, head.next);
         s->lost = true;
         return;
     }
@@ -406,12 +59,12 @@ static void follow_head(struct dsdn_sequencer *s)
     s->head_node = node;
     s->lost = false;
     s->waited = 0;
-    if (back) want_beside(s);
+    if (back) dsdn_hold_want_beside(s);
     struct dsdn_fork_limits limits;
     uint32_t batch_max;
     s->view->limits(s->view->self, &limits, &batch_max);
     if (node != dsdn_fork_choice_root(s->fork)) dsdn_fork_choice_limits(s->fork, node, &limits);
-    read_pending(s, node);
+    dsdn_hold_read_pending(s, node);
 }
 
 /* How far the primary's data is here for batches of this sequence: not beyond what was let go. */
@@ -432,7 +85,7 @@ static void settle(struct dsdn_sequencer *s)
         if (s->config.primary ? dsdn_fork_choice_settles(s->fork, complete_for(s, next)) == DSDN_FORK_NONE
                               : s->head.next - next <= DSDN_SEQUENCER_AHEAD)
             return;
-        dsdn_fork_choice_advance(s->fork, forget, s);
+        dsdn_fork_choice_advance(s->fork, dsdn_hold_forget, s);
         s->full = false;
     }
 }
@@ -440,7 +93,7 @@ static void settle(struct dsdn_sequencer *s)
 /* ---- judging ---- */
 
 /* Asks the state about a child of the head whose bytes are here.  False: nothing changed. */
-static bool judge(struct dsdn_sequencer *s, uint32_t node, struct dsdn_error *error)
+bool dsdn_sequencer_judge(struct dsdn_sequencer *s, uint32_t node, struct dsdn_error *error)
 {
     struct held *h = &s->held[node];
     struct dsdn_batch batch;
@@ -461,7 +114,7 @@ static bool judge(struct dsdn_sequencer *s, uint32_t node, struct dsdn_error *er
     dsdn_error_in(error, sequence_of(s, node));
     switch (said) {
     case DSDN_JUDGED_VALID: dsdn_fork_choice_judge(s->fork, node, DSDN_VALID, 0); return true;
-    case DSDN_JUDGED_INVALID: refuse(s, node, why.code); return true;
+    case DSDN_JUDGED_INVALID: dsdn_hold_refuse(s, node, why.code); return true;
     case DSDN_JUDGED_WAIT: {
         if (wait <= s->ready) wait = s->ready + 1;
         bool certified = dsdn_fork_choice_certified(s->fork, node);
@@ -469,7 +122,7 @@ static bool judge(struct dsdn_sequencer *s, uint32_t node, struct dsdn_error *er
         return certified;
     }
     case DSDN_JUDGED_HALT:
-        if (s->halted != node) alarm_give(s, why.code, sequence_of(s, node));
+        if (s->halted != node) dsdn_hold_alarm(s, why.code, sequence_of(s, node));
         s->halted = node;
     }
     return false;
@@ -484,7 +137,7 @@ static bool to_judge(const struct dsdn_sequencer *s, uint32_t node)
 }
 
 /* Can the state be asked about this child of the head, as far as is known here? */
-static bool can_judge(const struct dsdn_sequencer *s, uint32_t node)
+bool dsdn_sequencer_can_judge(const struct dsdn_sequencer *s, uint32_t node)
 {
     return to_judge(s, node) && node != s->halted &&
            (dsdn_fork_choice_ready_height(s->fork, node) <= s->ready ||
@@ -506,7 +159,7 @@ static void confirm(struct dsdn_sequencer *s)
         struct dsdn_error why = DSDN_ERROR_INIT;
         enum dsdn_judgement said = s->view->confirm(s->view->self, sequence_of(s, node), &wait, &why);
         if (said == DSDN_JUDGED_HALT) {
-            alarm_give(s, why.code, sequence_of(s, node));
+            dsdn_hold_alarm(s, why.code, sequence_of(s, node));
         } else if (said == DSDN_JUDGED_WAIT) {
             dsdn_fork_choice_judge(s->fork, node, DSDN_PROVISIONAL, wait > s->ready ? wait : s->ready + 1);
         } else {
@@ -515,219 +168,10 @@ static void confirm(struct dsdn_sequencer *s)
                 dsdn_fork_choice_judge(s->fork, node, DSDN_VALID, 0);
                 continue;
             }
-            refuse(s, node, why.code); /* leaves the path, and with it everything after it */
+            dsdn_hold_refuse(s, node, why.code); /* leaves the path, and with it everything after it */
             return;
         }
     }
-}
-
-/* ---- intake ---- */
-
-struct parsed {
-    struct dsdn_header header;
-    const uint8_t *batch, *certificate_bytes;
-    size_t len;
-    bool certified;
-    struct dsdn_certificate certificate;
-    uint8_t hash[32];
-};
-
-static enum dsdn_verdict parse(const struct dsdn_sequencer *s, const uint8_t *bytes, size_t len,
-                               struct parsed *p, struct dsdn_error *error)
-{
-    p->batch = bytes;
-    p->len = len;
-    p->certified = len >= 4 && memcmp(bytes, "DSDC", 4) == 0;
-    if (p->certified) {
-        p->certificate_bytes = bytes + 4;
-        if (dsdn_certificate_decode(bytes + 4, len - 4, &p->certificate, error)) return DSDN_BLOB_GARBAGE;
-        p->batch = bytes + 4 + p->certificate.len;
-        p->len = len - 4 - p->certificate.len;
-    }
-    if (dsdn_header_decode(p->batch, p->len, &p->header, error)) return DSDN_BLOB_GARBAGE;
-    if (p->len != DSDN_BATCH_FIXED_LEN + (size_t)p->header.body_len) {
-        dsdn_fail(error, DSDN_E_MALFORMED, "a blob of %zu bytes holds a batch of %zu", p->len,
-                  DSDN_BATCH_FIXED_LEN + (size_t)p->header.body_len);
-        return DSDN_BLOB_GARBAGE;
-    }
-    if (!dsdn_equal32(p->header.genesis, s->config.genesis)) {
-        dsdn_fail(error, DSDN_E_WRONG_GENESIS, "the batch names another genesis");
-        return DSDN_BLOB_WRONG_GENESIS;
-    }
-    return DSDN_BLOB_ACCEPTED;
-}
-
-/* Sequence and publisher, before anything costly. */
-static enum dsdn_verdict admit(struct dsdn_sequencer *s, const struct parsed *p,
-                               const struct dsdn_place *place, struct dsdn_error *error)
-{
-    const struct dsdn_header *h = &p->header;
-    uint64_t settled = dsdn_fork_choice_next(s->fork, dsdn_fork_choice_root(s->fork));
-    if (h->sequence < settled) {
-        dsdn_fail(error, DSDN_E_CHAIN, "sequence %llu is settled", (unsigned long long)h->sequence);
-        return DSDN_BLOB_STALE;
-    }
-    if (h->sequence - settled >= s->head.next - settled + DSDN_SEQUENCER_AHEAD) {
-        dsdn_fail(error, DSDN_E_AGAIN, "sequence %llu is more than %u above the tip",
-                  (unsigned long long)h->sequence, DSDN_SEQUENCER_AHEAD);
-        let_go(s, place, h->sequence);
-        return DSDN_BLOB_OUT_OF_WINDOW;
-    }
-    bool here = parent_applied(s, h->prev, h->sequence);
-    /* A takeover has no key of its own: it is known by its certificate, whose set must be readable. */
-    if (dsdn_zero32(h->publisher)
-            ? p->certified && here
-            : s->view->may(s->view->self, h->publisher, h->committee_epoch) != DSDN_RIGHT_UNKNOWN)
-        return DSDN_BLOB_ACCEPTED;
-    dsdn_fail(error, DSDN_E_AUTHORITY, "the publisher has no right that is known here");
-    if (!here) let_go(s, place, h->sequence); /* with its parent applied the state's word is final */
-    return DSDN_BLOB_UNKNOWN_PUBLISHER;
-}
-
-/* Signature, body hash and, where its set can be read, the certificate. */
-static enum dsdn_verdict check(struct dsdn_sequencer *s, const struct parsed *p, enum dsdn_carrier *carrier,
-                               bool *wait, struct dsdn_error *error)
-{
-    uint8_t digest[32];
-    bool takeover = dsdn_zero32(p->header.publisher);
-    *carrier = DSDN_CARRIER_COUNT; /* the batch itself is not known to be good yet */
-    dsdn_batch_message(p->batch, digest);
-    if (!takeover && !dsdn_verify(s->keys, p->header.publisher, digest, p->batch + DSDN_HEADER_LEN)) {
-        dsdn_fail(error, DSDN_E_SIGNATURE, "the batch signature does not verify");
-        return DSDN_BLOB_BAD_SIGNATURE;
-    }
-    dsdn_body_hash(p->batch + DSDN_BATCH_FIXED_LEN, p->header.body_len, digest);
-    if (!dsdn_equal32(digest, p->header.body_hash)) {
-        dsdn_fail(error, DSDN_E_BODY_HASH, "the body does not match the header");
-        return DSDN_BLOB_BODY_MISMATCH;
-    }
-    *carrier = DSDN_CARRIER_BARE;
-    *wait = p->certified && !parent_applied(s, p->header.prev, p->header.sequence);
-    if (p->certified && !*wait &&
-        (!certificate_good(s, &p->certificate, p->header.sequence, p->hash, carrier, error) ||
-         (takeover && *carrier != DSDN_CARRIER_QUORUM))) {
-        if (takeover && *carrier == DSDN_CARRIER_EMERGENCY)
-            dsdn_fail(error, DSDN_E_AUTHORITY, "a takeover needs a quorum certificate");
-        return DSDN_BLOB_BAD_SIGNATURE;
-    }
-    return DSDN_BLOB_ACCEPTED;
-}
-
-/* Does a copy of a known batch say anything new?  If not, nothing of it needs checking. */
-static bool worth_checking(struct dsdn_sequencer *s, uint32_t node, const struct parsed *p,
-                           const struct dsdn_place *place)
-{
-    const struct held *h = &s->held[node];
-    struct dsdn_signer_set set;
-    if (dsdn_fork_choice_validity(s->fork, node) == DSDN_INVALID) return false;
-    if (!h->bytes && !h->applied) return true;
-    if (!p->certified) return news(s, node, DSDN_CARRIER_BARE, place);
-    for (int i = 0; i < PENDING_MAX; i++)
-        if (h->pending[i].bytes && same_place(&h->pending[i].place, place)) return false;
-    if (!parent_applied(s, p->header.prev, p->header.sequence))
-        return news(s, node, DSDN_CARRIER_QUORUM, place) || news(s, node, DSDN_CARRIER_EMERGENCY, place);
-    if (!s->view->set(s->view->self, p->header.sequence, p->certificate.set_id, &set)) return false;
-    return news(s, node, set.kind == DSDN_SET_EMERGENCY ? DSDN_CARRIER_EMERGENCY : DSDN_CARRIER_QUORUM,
-                place);
-}
-
-static enum dsdn_verdict add(struct dsdn_sequencer *s, const struct parsed *p, const struct dsdn_place *place,
-                             uint32_t *node, struct dsdn_error *error)
-{
-    struct dsdn_candidate candidate = {.sequence = p->header.sequence,
-                                       .time_ms = p->header.time_ms,
-                                       .origin_height = p->header.origin.height};
-    memcpy(candidate.hash, p->hash, 32);
-    memcpy(candidate.prev, p->header.prev, 32);
-    int code = dsdn_fork_choice_add(s->fork, &candidate, node, error);
-    if (!code && !reserve_held(s, *node)) {
-        dsdn_fork_choice_remove(s->fork, *node);
-        code = dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for a candidate");
-    }
-    if (code) {
-        if (code == DSDN_E_TOO_LARGE && !s->full) alarm_give(s, code, p->header.sequence);
-        s->full |= code == DSDN_E_TOO_LARGE;
-        let_go(s, place, p->header.sequence);
-        return DSDN_BLOB_DROPPED;
-    }
-    s->held[*node] = (struct held){.place = *place};
-    memcpy(s->held[*node].head, p->batch, DSDN_BATCH_FIXED_LEN);
-    return DSDN_BLOB_ACCEPTED;
-}
-
-/* Two candidates are kept for each (sequence, prev); of others the facts alone, so that nothing decisive is
- * lost, and their bytes are read again should they be chosen.  True: it is the bytes of node that went. */
-static bool thin_out(struct dsdn_sequencer *s, uint32_t node, const uint8_t prev[32])
-{
-    uint32_t cnt = 0, sibling = DSDN_FORK_NONE, victim = node;
-    while ((sibling = dsdn_fork_choice_each_child(s->fork, prev, sibling)) != DSDN_FORK_NONE) {
-        cnt += s->held[sibling].bytes != NULL;
-        if (dsdn_fork_choice_on_path(s->fork, node) && s->held[sibling].bytes && sibling != node)
-            victim = sibling;
-    }
-    if (cnt <= CANDIDATES_MAX) return false;
-    drop_bytes(s, &s->held[victim]);
-    return victim == node;
-}
-
-static enum dsdn_verdict take(struct dsdn_sequencer *s, const struct dsdn_place *place, const uint8_t *bytes,
-                              size_t len, struct dsdn_error *error)
-{
-    struct parsed p;
-    enum dsdn_carrier carrier;
-    bool wait;
-    follow_head(s);
-    enum dsdn_verdict verdict = parse(s, bytes, len, &p, error);
-    if (verdict == DSDN_BLOB_ACCEPTED) verdict = admit(s, &p, place, error);
-    if (verdict != DSDN_BLOB_ACCEPTED) return verdict;
-    dsdn_batch_hash(p.batch, p.hash);
-    uint32_t node = dsdn_fork_choice_find(s->fork, p.hash);
-    bool known = node != DSDN_FORK_NONE;
-    if (known && !worth_checking(s, node, &p, place)) return DSDN_BLOB_DUPLICATE;
-    verdict = check(s, &p, &carrier, &wait, error);
-    if (verdict == DSDN_BLOB_BAD_SIGNATURE && carrier != DSDN_CARRIER_COUNT && known)
-        keep_bytes(s, node, p.batch, p.len, place); /* only the wrapping is false: the batch may be wanted */
-    if (verdict == DSDN_BLOB_ACCEPTED && !known) verdict = add(s, &p, place, &node, error);
-    if (verdict != DSDN_BLOB_ACCEPTED) return verdict;
-
-    if (!wait)
-        record(s, node, carrier, place);
-    else if (!keep_pending(s, node, &p.certificate, p.certificate_bytes, place))
-        let_go(s, place, p.header.sequence);
-    if (!known) look_for_equivocation(s, node, &p.header);
-    if (!keep_bytes(s, node, p.batch, p.len, place)) {
-        dsdn_fail(error, DSDN_E_NO_MEMORY, "no room to hold the batch");
-        return DSDN_BLOB_DROPPED; /* its node stays and knows where the bytes are: RESCAN when it is chosen */
-    }
-    if (dsdn_equal32(p.header.prev, s->head.hash) && p.header.sequence == s->head.next &&
-        !s->held[node].applied && can_judge(s, node)) {
-        judge(s, node, error);
-        if (dsdn_fork_choice_validity(s->fork, node) == DSDN_INVALID) return DSDN_BLOB_INVALID;
-    }
-    if (thin_out(s, node, p.header.prev)) {
-        dsdn_fail(error, DSDN_E_EQUIVOCATION, "two siblings of this batch are held");
-        return DSDN_BLOB_DROPPED;
-    }
-    return parent_applied(s, p.header.prev, p.header.sequence) ? DSDN_BLOB_ACCEPTED : DSDN_BLOB_HELD;
-}
-
-enum dsdn_verdict dsdn_sequencer_blob(struct dsdn_sequencer *s, const struct dsdn_place *place,
-                                      const uint8_t *bytes, size_t len, struct dsdn_error *error)
-{
-    enum dsdn_verdict verdict = take(s, place, bytes, len, error);
-    s->stats.verdicts[verdict]++;
-    return verdict;
-}
-
-void dsdn_sequencer_complete(struct dsdn_sequencer *s, uint32_t source, uint64_t height)
-{
-    struct source *at = &s->sources[source];
-    if (at->complete != DSDN_HEIGHT_NONE && height <= at->complete) return;
-    at->complete = height;
-    if (!s->config.primary || source != DSDN_SOURCE_PRIMARY) return;
-    s->confirm = true;
-    if (height > s->ready) s->ready = height;
-    dsdn_fork_choice_ready(s->fork, height);
 }
 
 /* ---- actions ---- */
@@ -802,7 +246,7 @@ static uint32_t undecided(const struct dsdn_sequencer *s)
 {
     uint32_t node = DSDN_FORK_NONE;
     while ((node = dsdn_fork_choice_each_child(s->fork, s->head.hash, node)) != DSDN_FORK_NONE)
-        if (can_judge(s, node) && dsdn_fork_choice_certified(s->fork, node)) break;
+        if (dsdn_sequencer_can_judge(s, node) && dsdn_fork_choice_certified(s->fork, node)) break;
     return node;
 }
 
@@ -831,7 +275,7 @@ bool dsdn_sequencer_next(struct dsdn_sequencer *s, struct dsdn_action *action)
 {
     free(s->given);
     s->given = NULL;
-    follow_head(s);
+    dsdn_sequencer_follow(s);
     if (!s->lost) {
         confirm(s);
         settle(s);
@@ -855,7 +299,7 @@ bool dsdn_sequencer_next(struct dsdn_sequencer *s, struct dsdn_action *action)
             return give_rescan_for(s, node, action);
         }
         if (!to_judge(s, node)) return give_apply(s, node, action);
-        judge(s, node, NULL);
+        dsdn_sequencer_judge(s, node, NULL);
         if (s->ring_count) return give_evidence(s, action);
         if (s->alarm_count) return dsdn_sequencer_next(s, action);
     }
@@ -892,7 +336,7 @@ struct dsdn_sequencer *dsdn_sequencer_new(const struct dsdn_sequencer_config *co
     s->head.next = config->root.next;
     memcpy(s->head.hash, config->root.hash, 32);
     s->keys = dsdn_key_cache_new(KEY_CACHE);
-    if (!s->keys || !reserve_held(s, s->head_node)) {
+    if (!s->keys || !dsdn_hold_reserve(s, s->head_node)) {
         dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for a sequencer");
         goto fail;
     }
@@ -907,42 +351,12 @@ void dsdn_sequencer_free(struct dsdn_sequencer *s)
 {
     if (!s) return;
     for (uint32_t i = 0; i < s->ring_count; i++) free(s->ring[(s->ring_first + i) % EVIDENCE_MAX].bytes);
-    if (s->fork && s->held) dsdn_fork_choice_visit(s->fork, forget, s);
+    if (s->fork && s->held) dsdn_fork_choice_visit(s->fork, dsdn_hold_forget, s);
     free(s->given);
     free(s->held);
     dsdn_key_cache_free(s->keys);
     dsdn_fork_choice_free(s->fork);
     free(s);
-}
-
-int dsdn_sequencer_restore(struct dsdn_sequencer *s, const uint8_t *bytes, size_t len,
-                           const struct dsdn_applied_facts *facts, struct dsdn_error *error)
-{
-    struct parsed p = {.batch = bytes, .len = len};
-    uint32_t node;
-    int code = dsdn_header_decode(bytes, len, &p.header, error);
-    if (code) return code;
-    if (len < DSDN_BATCH_FIXED_LEN) return dsdn_fail(error, DSDN_E_TRUNCATED, "the signature is missing");
-    if (p.header.sequence != s->head.next || !dsdn_equal32(p.header.prev, s->head.hash)) {
-        dsdn_fail(error, DSDN_E_CHAIN, "the batch does not continue the restored chain");
-        return dsdn_error_in(error, p.header.sequence);
-    }
-    dsdn_batch_hash(bytes, p.hash);
-    struct dsdn_error why = DSDN_ERROR_INIT;
-    if (add(s, &p, &facts->place, &node, &why) != DSDN_BLOB_ACCEPTED) {
-        if (error) *error = why;
-        return why.code;
-    }
-    dsdn_fork_choice_judge(s->fork, node, facts->provisional ? DSDN_PROVISIONAL : DSDN_VALID,
-                           p.header.origin.height);
-    dsdn_fork_choice_restore(s->fork, node, &facts->inclusions);
-    dsdn_fork_choice_limits(s->fork, node, &facts->limits);
-    s->provisional += facts->provisional;
-    s->held[node].applied = true;
-    s->head_node = node;
-    s->head.next++;
-    memcpy(s->head.hash, p.hash, 32);
-    return 0;
 }
 
 /* The applied batch of a sequence, DSDN_FORK_NONE when it is settled or not there. */
