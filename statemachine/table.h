@@ -185,6 +185,13 @@ int dsdn_table_init(struct dsdn_table *t, struct dsdn_state *s, uint32_t number,
                     uint32_t rows, struct dsdn_error *error);
 void dsdn_table_free(struct dsdn_table *t);
 
+/* dsdn_table_fill gives an empty table exactly `rows` live rows, numbered from 0 and all zero, none of them in the index by
+ * key yet.  The caller writes each row, key included, and has it entered before the table is used. */
+int dsdn_table_fill(struct dsdn_table *t, uint32_t rows, struct dsdn_error *error);
+/* dsdn_table_enter puts rows [first, first + cnt) of a filled table into the index by key.  Several threads may enter
+ * different rows of one table at a time.  That no two rows have one key is the caller's to check. */
+void dsdn_table_enter(struct dsdn_table *t, uint32_t first, uint32_t cnt);
+
 /* dsdn_table_index_all fills the (empty) ordered indexes from the rows: after a restore. */
 int dsdn_table_index_all(struct dsdn_table *t, struct dsdn_error *error);
 
