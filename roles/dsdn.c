@@ -1,0 +1,57 @@
+#include "roles/dsdn.h"
+
+#include "roles/reducers.h"
+
+/* Numbers of all tables by bare name, for the TOUCH and INSERTS lines: a name in both lists would not compile. */
+enum {
+#define KEY(kind, name, bytes, doc)
+#define COL(kind, name, arg, doc)
+#define COL_REFS(table, name, max, doc)
+#define INDEX(name, ...)
+#define END_TABLE(name)
+#define TABLE(id, name, role, role_id, doc) TABLE_NUMBER_##name = dsdn_sys_TABLE_##name,
+#include "statemachine/system.def"
+#undef TABLE
+#define TABLE(id, name, role, role_id, doc) TABLE_NUMBER_##name = dsdn_TABLE_##name,
+#include "roles/coordinator/tables.def"
+#undef TABLE
+#undef KEY
+#undef COL
+#undef COL_REFS
+#undef INDEX
+#undef END_TABLE
+};
+#define DSDN_TABLE_NUMBER(name) TABLE_NUMBER_##name
+
+#define DSDN_EVENTS_DEF    "log/events.def"
+#define DSDN_EVENTS_PREFIX dsdn
+#include "statemachine/declare_reducers.h"
+
+static const struct dsdn_deadline_kind deadlines[] = {
+    {DSDN_DEADLINE_BAN_END, "ban_end", "a ban ends: the node is Pending again; subject: node id", dsdn_ban_ended,
+     {{0, 0}, {0, 0}}},
+    {DSDN_DEADLINE_ASSIGNMENT_END, "assignment_end",
+     "an assigned replica did not become live in time and is dropped; subject: chunk, node id", dsdn_assignment_ended,
+     {{0, 0}, {0, 0}}},
+    {0, NULL, NULL, NULL, {{0, 0}, {0, 0}}},
+};
+
+static const struct dsdn_code_name codes[] = {
+#define CODE(number, name, doc) {(number), #name, doc},
+#include "roles/codes.def"
+#undef CODE
+    {0, NULL, NULL},
+};
+
+const struct dsdn_catalogue dsdn_catalogue = {
+    .name = "dsdn",
+    .events = &dsdn_event_table,
+    .reducers = dsdn_reducers,
+    .tables = dsdn_tables,
+    .table_cnt = dsdn_TABLE_END - DSDN_SYSTEM_TABLES,
+    .deadlines = deadlines,
+    .codes = codes,
+    .version = DSDN_PROTOCOL(1, 0, 0),
+    .genesis = NULL, /* a genesis makes rows of the system tables alone */
+    .genesis_rows = 0,
+};
