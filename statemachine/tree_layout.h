@@ -58,7 +58,7 @@ struct dsdn_tree {
     unsigned depth;
     unsigned clean_depth; /* levels below it were added since the last root and have no values yet */
     uint32_t row_cap, leaf_cnt, dirty_cnt;
-    struct dsdn_pages blocks[BLOCK_CNT]; /* these own the arrays above; zero-filled where nothing was written */
+    struct dsdn_pages blocks[BLOCK_CNT]; /* own the arrays above; zero where nothing was written */
 };
 
 static inline unsigned kh_bit(const uint8_t *kh, unsigned i)

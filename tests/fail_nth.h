@@ -1,5 +1,6 @@
-/* fail_nth.h: makes the n-th allocation of a piece of a test fail.  Include it in one file of a test whose
- * first line is the `link:` comment with --wrap for malloc, calloc, realloc, mmap and mremap. */
+/* fail_nth.h: makes the n-th allocation of a piece of a test fail, and all after it.  Include it in one file
+ * of a test whose first line is the `link:` comment with --wrap for malloc, calloc, realloc, mmap and mremap.
+ */
 #ifndef DSDN_TESTS_FAIL_NTH_H
 #define DSDN_TESTS_FAIL_NTH_H
 
@@ -20,20 +21,22 @@ void *__wrap_realloc(void *p, size_t size);
 void *__wrap_mmap(void *at, size_t len, int protection, int flags, int fd, off_t offset);
 void *__wrap_mremap(void *p, size_t old_len, size_t new_len, int flags, ...);
 
-static unsigned fail_countdown; /* 0: no failure is due */
+static unsigned fail_from; /* 0: no failure is due */
+static unsigned fail_seen; /* allocations since fail_nth */
 
-/* From now on the n-th allocation fails, once; 0: none.  Returns whether the failure asked for before did not
- * come. */
+/* From now on the n-th allocation and all after it fail, so that a second way to get the memory fails too; 0:
+ * none. Returns whether the failure asked for before did not come. */
 static inline bool fail_nth(unsigned n)
 {
-    bool pending = fail_countdown != 0;
-    fail_countdown = n;
+    bool pending = fail_from != 0 && fail_seen < fail_from;
+    fail_from = n;
+    fail_seen = 0;
     return pending;
 }
 
 static bool fails_now(void)
 {
-    if (fail_countdown == 0 || --fail_countdown) return false;
+    if (fail_from == 0 || ++fail_seen < fail_from) return false;
     errno = ENOMEM;
     return true;
 }

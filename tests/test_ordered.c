@@ -108,12 +108,31 @@ static void add(uint32_t row)
     dsdn_ordered_insert(m.index, row);
 }
 
+/* Rows outside the index may change, and their numbers are used again: nothing inside may still read their
+ * keys. */
+static void change_key(uint32_t row)
+{
+    for (uint32_t i = 0; i < m.key_len; i++) m.keys[row][i] ^= 0xff;
+}
+
+static void take_out(uint32_t row)
+{
+    dsdn_ordered_remove(m.index, row);
+    change_key(row);
+}
+
+static void put_back(uint32_t row)
+{
+    change_key(row);
+    dsdn_ordered_insert(m.index, row);
+}
+
 static void drop(uint32_t row)
 {
     uint32_t at = model_rank(m.keys[row], m.key_len);
     m.cnt--;
     memmove(m.sorted + at, m.sorted + at + 1, (m.cnt - at) * sizeof *m.sorted);
-    dsdn_ordered_remove(m.index, row);
+    take_out(row);
 }
 
 static void expect_all(void)
@@ -172,6 +191,11 @@ static void test_random_operations(void **state)
     }
 }
 
+static int by_key(const void *a, const void *b)
+{
+    return memcmp(m.keys[*(const uint32_t *)a], m.keys[*(const uint32_t *)b], m.key_len);
+}
+
 /* One reserve carries any sequence of inserts and removes below its number; a node too few would stop the
  * process.  Rounds leave every leaf as empty as it may get, and fill them again elsewhere. */
 static void test_one_reserve_is_enough(void **state)
@@ -183,20 +207,32 @@ static void test_one_reserve_is_enough(void **state)
         assert_int_equal(dsdn_ordered_reserve(m.index, rows, NULL), DSDN_OK);
         size_t memory = dsdn_ordered_memory(m.index);
         for (uint32_t row = 0; row < rows; row++) dsdn_ordered_insert(m.index, row);
-        for (uint32_t round = 0; round < 3; round++) {
-            uint32_t leaf, slot, kept = 0;
-            static uint32_t order[ROW_MAX];
-            dsdn_ordered_seek(m.index, (const uint8_t *)"", 0, &leaf, &slot);
-            for (uint32_t i = 0; i < rows; i++) order[i] = dsdn_ordered_at(m.index, &leaf, &slot);
-            for (uint32_t i = 0; i < rows; i++) /* in key order, so that leaves empty one after the other */
+        m.cnt = rows;
+        for (uint32_t row = 0; row < rows; row++) m.sorted[row] = row;
+        qsort(m.sorted, rows, sizeof *m.sorted, by_key);
+        expect_all();
+        for (uint32_t round = 0; round < 4; round++) {
+            uint32_t kept = 0;
+            for (uint32_t k = 0; k < rows; k++) { /* in key order, so that leaves empty one after the other */
+                uint32_t i = round % 2 ? rows - 1 - k : k;
                 if (i % thin)
-                    dsdn_ordered_remove(m.index, order[i]);
+                    take_out(m.sorted[i]);
                 else
                     kept++;
+            }
             assert_int_equal(dsdn_ordered_count(m.index), kept);
             for (uint32_t i = rows; i-- > 0;)
-                if (i % thin) dsdn_ordered_insert(m.index, order[i]);
+                if (i % thin) put_back(m.sorted[i]);
+            expect_all();
+            for (int seek = 0; seek < 1000; seek++) expect_seek();
         }
+        /* A gap moves through the whole range: inner nodes run empty and even out as well. */
+        for (uint32_t i = 0; i < rows; i++) {
+            take_out(m.sorted[i]);
+            if (i >= 8000) put_back(m.sorted[i - 8000]);
+        }
+        for (uint32_t i = rows - 8000; i < rows; i++) put_back(m.sorted[i]);
+        expect_all();
         assert_int_equal(dsdn_ordered_count(m.index), rows);
         assert_int_equal(dsdn_ordered_memory(m.index), memory);
         end();
@@ -223,11 +259,6 @@ static void test_runs(void **state)
         expect_all();
         end();
     }
-}
-
-static int by_key(const void *a, const void *b)
-{
-    return memcmp(m.keys[*(const uint32_t *)a], m.keys[*(const uint32_t *)b], m.key_len);
 }
 
 static void test_build(void **state)

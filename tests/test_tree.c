@@ -130,8 +130,7 @@ static void write_some(struct model *m, uint32_t rows, uint32_t cnt)
     }
 }
 
-/* ---- roots ------------------------------------------------------------------------------------------------
- */
+/* ---- roots --------------------------------------------------------------------------------------------- */
 
 /* Keys: SHA-256 of "alpha", "beta", "gamma", which begin with the bits 100, 111, 101; value hashes:
  * SHA-256(03 || 00), (03 || 01), (03 || 02).  The roots are by Python: h = lambda b:
@@ -290,8 +289,7 @@ static void test_history_does_not_matter(void **state)
     for (int i = 1; i < 4; i++) assert_memory_equal(roots[i], roots[0], 32);
 }
 
-/* ---- proofs -----------------------------------------------------------------------------------------------
- */
+/* ---- proofs -------------------------------------------------------------------------------------------- */
 
 static void expect_fold(const struct dsdn_tree_path *path, const uint8_t *kh, const uint8_t *root, bool equal)
 {
@@ -334,8 +332,10 @@ static void expect_fragile(struct dsdn_tree_path *path, uint32_t step, const uin
         path->depth--;
     }
     uint32_t depth = path->depth;
+    uint8_t nobodys_root[32];
+    memset(nobodys_root, 0xff, sizeof nobodys_root);
     path->depth = DSDN_TREE_DEPTH_MAX + 1;
-    expect_fold(path, kh, root, false);
+    expect_fold(path, kh, nobodys_root, true);
     path->depth = depth;
     expect_fold(path, kh, root, true);
 }
@@ -405,8 +405,7 @@ static void test_longest_path(void **state)
     model_end(&m);
 }
 
-/* ---- memory -----------------------------------------------------------------------------------------------
- */
+/* ---- memory -------------------------------------------------------------------------------------------- */
 
 static void test_no_memory(void **state)
 {
