@@ -47,15 +47,14 @@ struct dsdn_archive_info {
     uint8_t prev[32];    /* batch hash before the first batch; the genesis hash when first is 0 */
     bool finished;       /* has a footer, and the footer was read */
     uint64_t batches, events;
-    uint64_t bytes;    /* of all batches, uncompressed, without their length fields */
-    uint64_t frames;   /* sections of kind FRAME */
-    uint64_t sections; /* of all kinds, the seek table included */
-    uint8_t last[32];  /* batch hash of the last batch; prev when there is none */
-    uint8_t
-        content[32];  /* content hash: equal contents, equal hash, whatever libzstd wrote (finished only) */
-    uint8_t hash[32]; /* archive hash: names these very bytes (finished only) */
-    uint64_t len;     /* length of the whole part of the file */
-    uint64_t dropped; /* bytes behind it that are torn or unknown (recover mode) */
+    uint64_t bytes;      /* of all batches, uncompressed, without their length fields */
+    uint64_t frames;     /* sections of kind FRAME */
+    uint64_t sections;   /* of all kinds, the seek table included */
+    uint8_t last[32];    /* batch hash of the last batch; prev when there is none */
+    uint8_t content[32]; /* content hash: the same whatever libzstd wrote (finished only) */
+    uint8_t hash[32];    /* archive hash: names these very bytes (finished only) */
+    uint64_t len;        /* length of the whole part of the file */
+    uint64_t dropped;    /* bytes behind it that are torn or unknown (recover mode) */
 };
 
 /* ---- writing ---- */

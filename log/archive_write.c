@@ -359,9 +359,7 @@ int dsdn_archive_finish(struct dsdn_archive_writer *w, struct dsdn_archive_info 
     if (len) memcpy(w->out.bytes + DSDN_ARCHIVE_SECTION_LEN, w->table.bytes, len);
     dsdn_archive_section_encode(&s, w->out.bytes);
     rc = put(w, w->out.bytes, DSDN_ARCHIVE_SECTION_LEN + len, w->state.offset, error);
-    if (!rc)
-        rc = dsdn_archive_writer_sync(w,
-                                      error); /* so that a footer means that everything before it is there */
+    if (!rc) rc = dsdn_archive_writer_sync(w, error); /* a footer means that all before it is there */
     if (rc) return fail(w, rc, error);
 
     struct dsdn_archive_footer footer;

@@ -126,7 +126,7 @@ static void resume_from_every_length(void **state)
     memory_init(&m, 4u << 20);
     size_t step = 1, tail = p.whole.len - DSDN_ARCHIVE_FOOTER_LEN - 300;
     for (size_t len = 0; len < p.whole.len; len += step) {
-        step = len < 30 ? 10 : len < tail ? 149 : 67;
+        step = len < 30 ? 10 : len < tail ? 229 : 101;
         memory_set(&m, p.whole.bytes, len);
         if (len % 2) { /* a length that was made durable before its bytes */
             memset(m.bytes + len, 0, 500);
@@ -324,8 +324,12 @@ static void power_cuts(void **state)
     plain_make(&p);
     memory_init(&m, 4u << 20);
     m.model_power = true;
+    struct dsdn_error none = DSDN_ERROR_INIT;
+    bool made;
+    assert_int_equal(write_all(&m, &p.s, &(uint64_t){0}, &made, &none), 0);
+    unsigned calls = m.calls; /* the last two: sync the footer, sync the directory */
     for (unsigned n = 1, cut = 1; cut; n++)
-        for (int fate = 0; fate < 4; fate++) {
+        for (int fate = 0; fate < (n + 1 == calls ? 40 : 2); fate++) {
             struct dsdn_error error = DSDN_ERROR_INIT;
             uint64_t acknowledged = p.s.first;
             bool created;
@@ -340,6 +344,12 @@ static void power_cuts(void **state)
                 memory_reboot(&m, &random);
             else
                 m.exists = m.off = false, memory_fault(&m, FAULT_NONE, 0);
+            struct dsdn_source *source; /* a footer means that all before it is there */
+            if (created && dsdn_archive_open(&m.io, MEMORY_PATH, 0, &source, &error) == 0) {
+                if (dsdn_archive_check(source, &error))
+                    fail_msg("power cut at call %u: a footer too early", n);
+                dsdn_source_close(source);
+            }
             if (created) finish_and_compare(&m, &p, acknowledged, "power cut at call", n);
         }
     plain_free(&p);
