@@ -21,7 +21,7 @@
  * one position of the primary holds one blob.
  *
  * A change costs the children of one parent, and the path below it only as far as something changes there.
- * Memory: two arrays that double up to max_nodes; about 280 bytes a candidate.  Not thread safe. */
+ * Memory: two arrays that double up to max_nodes; about 230 bytes a candidate.  Not thread safe. */
 #ifndef DSDN_LOG_FORK_CHOICE_H
 #define DSDN_LOG_FORK_CHOICE_H
 

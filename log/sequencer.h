@@ -17,7 +17,7 @@
  * copy comes first never matters.
  *
  * Memory: at most DSDN_SEQUENCER_BATCHES batches and DSDN_SEQUENCER_BYTES of them and of certificates that
- * wait for their set; about 900 bytes for each batch that is applied but not settled, up to max_unsettled; a
+ * wait for their set; about 700 bytes for each batch that is applied but not settled, up to max_unsettled; a
  * fixed ring of evidence.  A failed allocation is a drop for room, so nothing is lost by it.  Not thread
  * safe. */
 #ifndef DSDN_LOG_SEQUENCER_H
