@@ -86,8 +86,8 @@ int dsdn_durable_write(const struct dsdn_io *io, int fd, const char *path, struc
     uint8_t bytes[DSDN_DURABLE_SLOT_LEN];
     durable->counter++;
     dsdn_durable_encode(durable, bytes);
-    int rc = dsdn_io_write_at(io, fd, bytes, sizeof bytes, durable->counter % 2 * DSDN_DURABLE_SLOT_STEP, path,
-                              error);
+    int rc = dsdn_io_write_at(io, fd, bytes, sizeof bytes, durable->counter % 2 * DSDN_DURABLE_SLOT_STEP,
+                              path, error);
     if (!rc) rc = dsdn_io_sync(io, fd, path, error);
     if (rc) durable->counter--;
     return rc;

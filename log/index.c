@@ -52,7 +52,8 @@ static int lmdb_fail(struct dsdn_error *error, int rc, const char *what, const c
     case MDB_MAP_FULL: code = DSDN_E_NO_SPACE; break;
     default: code = DSDN_E_IO;
     }
-    return dsdn_fail_at(error, code, path, DSDN_NO_OFFSET, "the index: cannot %s: %s", what, mdb_strerror(rc));
+    return dsdn_fail_at(error, code, path, DSDN_NO_OFFSET, "the index: cannot %s: %s", what,
+                        mdb_strerror(rc));
 }
 
 static struct key table_key(enum table table)
@@ -117,8 +118,8 @@ static int begin_write(struct dsdn_index *index, struct dsdn_error *error)
     return rc ? lmdb_fail(error, rc, "begin to write", index->path) : DSDN_OK;
 }
 
-/* What was pending is gone after a failed put: LMDB leaves the transaction in no usable state.  The handle takes no
- * more writes, so that nothing is written behind the gap. */
+/* What was pending is gone after a failed put: LMDB leaves the transaction in no usable state.  The handle
+ * takes no more writes, so that nothing is written behind the gap. */
 static int give_up(struct dsdn_index *index, int rc, const char *what, struct dsdn_error *error)
 {
     mdb_txn_abort(index->writer);
@@ -158,7 +159,8 @@ static int check_row(struct dsdn_index *index, const MDB_val *k, MDB_val *v, siz
     if (v->mv_size < len_min + CRC_LEN ||
         dsdn_load32((uint8_t *)v->mv_data + v->mv_size - CRC_LEN) !=
             row_crc(k->mv_data, k->mv_size, v->mv_data, v->mv_size - CRC_LEN))
-        return dsdn_fail_at(error, DSDN_E_CHECKSUM, index->path, DSDN_NO_OFFSET, "a row of the index is damaged");
+        return dsdn_fail_at(error, DSDN_E_CHECKSUM, index->path, DSDN_NO_OFFSET,
+                            "a row of the index is damaged");
     v->mv_size -= CRC_LEN;
     return DSDN_OK;
 }
@@ -188,14 +190,15 @@ static int get_fixed(struct dsdn_index *index, const struct key *key, void *out,
     return rc;
 }
 
-/* Move a cursor to the first row at or behind key (op MDB_SET_RANGE) or step it; NOT_FOUND outside prefix_len bytes
- * of key. */
+/* Move a cursor to the first row at or behind key (op MDB_SET_RANGE) or step it; NOT_FOUND outside prefix_len
+ * bytes of key. */
 static int seek(struct dsdn_index *index, MDB_cursor *cursor, const struct key *key, size_t prefix_len,
                 MDB_cursor_op op, size_t len_min, MDB_val *k, MDB_val *v, struct dsdn_error *error)
 {
     if (op == MDB_SET_RANGE) *k = (MDB_val){key->len, (void *)(uintptr_t)key->bytes};
     int rc = mdb_cursor_get(cursor, k, v, op);
-    if (rc == MDB_NOTFOUND || (!rc && (k->mv_size < prefix_len || memcmp(k->mv_data, key->bytes, prefix_len) != 0)))
+    if (rc == MDB_NOTFOUND ||
+        (!rc && (k->mv_size < prefix_len || memcmp(k->mv_data, key->bytes, prefix_len) != 0)))
         return dsdn_fail(error, DSDN_E_NOT_FOUND, "the index has no such row");
     if (rc) return lmdb_fail(error, rc, "find a row", index->path);
     return check_row(index, k, v, len_min, error);
@@ -233,7 +236,8 @@ static int check_meta(struct dsdn_index *index, const uint8_t genesis[32], struc
     if (rc == DSDN_E_NOT_FOUND && index->write) {
         MDB_stat stat;
         if (mdb_env_stat(index->env, &stat) == 0 && stat.ms_entries > 0)
-            return dsdn_fail_at(error, DSDN_E_MALFORMED, index->path, DSDN_NO_OFFSET, "the index has rows but no head");
+            return dsdn_fail_at(error, DSDN_E_MALFORMED, index->path, DSDN_NO_OFFSET,
+                                "the index has rows but no head");
         dsdn_store32(meta, INDEX_FORMAT);
         memcpy(meta + 4, genesis, 32);
         rc = put(index, &key, meta, sizeof meta, NULL, 0, error);
@@ -241,8 +245,8 @@ static int check_meta(struct dsdn_index *index, const uint8_t genesis[32], struc
     }
     if (rc) return rc;
     if (dsdn_load32(meta) != INDEX_FORMAT)
-        return dsdn_fail_at(error, DSDN_E_FORMAT, index->path, DSDN_NO_OFFSET, "the index has format %u, not %u",
-                            dsdn_load32(meta), INDEX_FORMAT);
+        return dsdn_fail_at(error, DSDN_E_FORMAT, index->path, DSDN_NO_OFFSET,
+                            "the index has format %u, not %u", dsdn_load32(meta), INDEX_FORMAT);
     if (!dsdn_equal32(meta + 4, genesis))
         return dsdn_fail_at(error, DSDN_E_WRONG_GENESIS, index->path, DSDN_NO_OFFSET,
                             "the index belongs to another network");
@@ -347,7 +351,10 @@ int dsdn_index_sync(struct dsdn_index *index, struct dsdn_error *error)
     return rc ? lmdb_fail(error, rc, "sync", index->path) : DSDN_OK;
 }
 
-uint32_t dsdn_index_pending(const struct dsdn_index *index) { return index->pending; }
+uint32_t dsdn_index_pending(const struct dsdn_index *index)
+{
+    return index->pending;
+}
 
 #define POSITION_LEN 64u
 
@@ -387,7 +394,8 @@ int dsdn_index_position(struct dsdn_index *index, uint64_t sequence, struct dsdn
     return rc ? dsdn_error_in(error, sequence), rc : DSDN_OK;
 }
 
-int dsdn_index_find(struct dsdn_index *index, const uint8_t hash[32], uint64_t *sequence, struct dsdn_error *error)
+int dsdn_index_find(struct dsdn_index *index, const uint8_t hash[32], uint64_t *sequence,
+                    struct dsdn_error *error)
 {
     struct key key = hash_key(hash);
     uint8_t value[8];
@@ -419,8 +427,8 @@ int dsdn_index_last(struct dsdn_index *index, uint64_t *sequence, struct dsdn_po
 
 #define REFERENCE_KEY_LEN 22u /* table, sequence, source, height, blob index */
 
-int dsdn_index_put_reference(struct dsdn_index *index, uint64_t sequence, const struct dsdn_da_reference *reference,
-                             struct dsdn_error *error)
+int dsdn_index_put_reference(struct dsdn_index *index, uint64_t sequence,
+                             const struct dsdn_da_reference *reference, struct dsdn_error *error)
 {
     struct key key = sequence_key(REFERENCE, sequence);
     key.bytes[9] = reference->source;
@@ -445,7 +453,8 @@ int dsdn_index_references(struct dsdn_index *index, uint64_t sequence, struct ds
         MDB_cursor_op op = MDB_SET_RANGE;
         while (!(rc = seek(index, cursor, &key, 9, op, 32, &k, &v, error))) {
             if (k.mv_size != REFERENCE_KEY_LEN) {
-                rc = dsdn_fail_at(error, DSDN_E_MALFORMED, index->path, DSDN_NO_OFFSET, "a DA reference has a bad key");
+                rc = dsdn_fail_at(error, DSDN_E_MALFORMED, index->path, DSDN_NO_OFFSET,
+                                  "a DA reference has a bad key");
                 break;
             }
             if (*cnt < cap) {
@@ -529,12 +538,14 @@ int dsdn_index_put_evidence(struct dsdn_index *index, uint64_t sequence, uint8_t
         if (rc) return rc;
         rc = get(index, txn, &key, 1, &v, error);
         const uint8_t *p = rc ? NULL : v.mv_data;
-        bool same = !rc && v.mv_size == 1 + len && p[0] == kind && (len == 0 || memcmp(p + 1, bytes, len) == 0);
+        bool same =
+            !rc && v.mv_size == 1 + len && p[0] == kind && (len == 0 || memcmp(p + 1, bytes, len) == 0);
         done(index, txn);
         if (rc == DSDN_E_NOT_FOUND) return put(index, &key, &kind, 1, bytes, len, error);
         if (rc || same) return rc;
     }
-    dsdn_fail(error, DSDN_E_TOO_LARGE, "%u pieces of evidence are kept for one batch already", DSDN_EVIDENCE_MAX);
+    dsdn_fail(error, DSDN_E_TOO_LARGE, "%u pieces of evidence are kept for one batch already",
+              DSDN_EVIDENCE_MAX);
     dsdn_error_in(error, sequence);
     return DSDN_E_TOO_LARGE;
 }
@@ -570,11 +581,12 @@ int dsdn_index_put_checkpoint(struct dsdn_index *index, const struct dsdn_checkp
     dsdn_store64(value + 64, row->bytes);
     value[72] = row->verified;
     struct key key = sequence_key(CHECKPOINT, row->sequence);
-    return put(index, &key, value, sizeof value, row->name, strnlen(row->name, DSDN_CHECKPOINT_FILE_MAX), error);
+    return put(index, &key, value, sizeof value, row->name, strnlen(row->name, DSDN_CHECKPOINT_FILE_MAX),
+               error);
 }
 
-int dsdn_index_checkpoint_at_or_below(struct dsdn_index *index, uint64_t sequence, struct dsdn_checkpoint_row *row,
-                                      struct dsdn_error *error)
+int dsdn_index_checkpoint_at_or_below(struct dsdn_index *index, uint64_t sequence,
+                                      struct dsdn_checkpoint_row *row, struct dsdn_error *error)
 {
     MDB_txn *txn;
     MDB_cursor *cursor;
@@ -585,7 +597,8 @@ int dsdn_index_checkpoint_at_or_below(struct dsdn_index *index, uint64_t sequenc
     if (!rc) {
         rc = seek_below(index, cursor, CHECKPOINT, sequence, CHECKPOINT_LEN, &k, &v, error);
         if (!rc && v.mv_size > CHECKPOINT_LEN + DSDN_CHECKPOINT_FILE_MAX)
-            rc = dsdn_fail_at(error, DSDN_E_MALFORMED, index->path, DSDN_NO_OFFSET, "a checkpoint's name is too long");
+            rc = dsdn_fail_at(error, DSDN_E_MALFORMED, index->path, DSDN_NO_OFFSET,
+                              "a checkpoint's name is too long");
         if (!rc) {
             const uint8_t *p = v.mv_data;
             memset(row, 0, sizeof *row);
@@ -624,7 +637,8 @@ static int cut_table(struct dsdn_index *index, enum table table, uint64_t next, 
     if (rc) return rc;
     struct key from = sequence_key(table, next);
     MDB_val k, v;
-    while (!(rc = seek(index, cursor, &from, 1, MDB_SET_RANGE, table == POSITION ? POSITION_LEN : 0, &k, &v, error))) {
+    while (!(rc = seek(index, cursor, &from, 1, MDB_SET_RANGE, table == POSITION ? POSITION_LEN : 0, &k, &v,
+                       error))) {
         struct key hash = hash_key(table == POSITION ? (uint8_t *)v.mv_data + 32 : (const uint8_t[32]){0});
         int deleted = mdb_cursor_del(cursor, 0);
         if (!deleted && table == POSITION) {
@@ -646,6 +660,7 @@ int dsdn_index_cut(struct dsdn_index *index, uint64_t next, struct dsdn_error *e
 {
     static const enum table tables[] = {POSITION, REFERENCE, FINALITY, CHECKPOINT};
     int rc = begin_write(index, error);
-    for (size_t i = 0; !rc && i < sizeof tables / sizeof *tables; i++) rc = cut_table(index, tables[i], next, error);
+    for (size_t i = 0; !rc && i < sizeof tables / sizeof *tables; i++)
+        rc = cut_table(index, tables[i], next, error);
     return rc;
 }

@@ -1,12 +1,16 @@
 /* A look at every page of an LMDB 0.9 data file before LMDB maps it.
  *
- * LMDB trusts its file: a page number behind the end is a SIGBUS, a bad offset in a page a wild read.  The index is
- * small beside the log and derived, so it is read once when it is opened, with pread, where damage is a value and
- * not a signal.  Layout (lmdb 0.9.x, mdb.c): page header {pgno u64, pad u16, flags u16, lower u16, upper u16}, or
- * {.., pages u32} for overflow pages; then u16 offsets of nodes {lo u16, hi u16, flags u16, key_len u16, key,
- * data}.  A branch node's page number is lo | hi << 16 | flags << 32; a leaf node's data length lo | hi << 16.
- * Meta pages 0 and 1: {magic u32, version u32, address u64, mapsize u64, db[2] {pad u32, flags u16, depth u16,
- * branch, leaf, overflow pages u64, entries u64, root u64}, last_page u64, txnid u64} behind the header. */
+ * LMDB trusts its file: a page number behind the end is a SIGBUS, a bad offset in a page a wild read.  The
+ * index is small beside the log and derived, so it is read once when it is opened, with pread, where damage
+ * is a value and not a signal.
+ *
+ * Layout (lmdb 0.9.x, mdb.c).  Page: header {pgno u64, pad u16, flags u16, lower u16, upper u16}, then u16
+ * offsets of nodes; an overflow page has {.., pages u32} instead of lower and upper.
+ * Node: {lo u16, hi u16, flags u16, key_len u16, key, data}; in a branch the page number is
+ * lo | hi << 16 | flags << 32, in a leaf the data length is lo | hi << 16.
+ * Meta pages 0 and 1, behind the header: {magic u32, version u32, address u64, mapsize u64, db[2],
+ * last_page u64, txnid u64}, db {pad u32, flags u16, depth u16, branch, leaf, overflow pages u64,
+ * entries u64, root u64}. */
 #include "log/index.h"
 
 #include "log/hash.h"
@@ -15,14 +19,14 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
-#define PAGE_HEADER  16u
-#define META_LEN     152u
-#define PAGE_MAX     65536u
-#define KEY_LEN_MAX  511u
-#define NODE_HEADER  8u
-#define DEPTH_MAX    32u
-#define NO_PAGE      UINT64_MAX
-#define RETRIES      8
+#define PAGE_HEADER 16u
+#define META_LEN    152u
+#define PAGE_MAX    65536u
+#define KEY_LEN_MAX 511u
+#define NODE_HEADER 8u
+#define DEPTH_MAX   32u
+#define NO_PAGE     UINT64_MAX
+#define RETRIES     8
 
 enum { BRANCH = 0x01, LEAF = 0x02, OVERFLOW = 0x04, META_PAGE = 0x08 };
 enum { BIG_DATA = 0x01 };
@@ -48,7 +52,7 @@ struct walk {
     uint8_t *seen;  /* one bit a page: used or free */
     uint8_t *stack; /* one page a level */
     uint64_t entries;
-    uint8_t last[KEY_LEN_MAX];  /* key before this one */
+    uint8_t last[KEY_LEN_MAX]; /* key before this one */
     size_t last_len;
     bool has_last, is_free;
     struct dsdn_error *error;
@@ -80,8 +84,10 @@ static int meta_read(struct walk *w, uint64_t offset, struct meta *meta)
         return dsdn_fail_at(w->error, DSDN_E_FORMAT, w->path, offset, "not a data file of LMDB, format 1");
     for (int i = 0; i < 2; i++) {
         const uint8_t *t = m + 24 + 48 * i;
-        meta->tree[i] = (struct tree){.flags = dsdn_load16(t + 4), .depth = dsdn_load16(t + 6),
-                                      .entries = dsdn_load64(t + 32), .root = dsdn_load64(t + 40)};
+        meta->tree[i] = (struct tree){.flags = dsdn_load16(t + 4),
+                                      .depth = dsdn_load16(t + 6),
+                                      .entries = dsdn_load64(t + 32),
+                                      .root = dsdn_load64(t + 40)};
     }
     meta->page_len = dsdn_load32(m + 24);
     meta->last_page = dsdn_load64(m + 120);
@@ -109,16 +115,19 @@ static int page_read(struct walk *w, uint64_t page, uint8_t *bytes)
     if (page >= w->file_pages)
         return dsdn_fail_at(w->error, DSDN_E_TRUNCATED, w->path, w->file_pages * w->meta.page_len,
                             "the index: a page in use lies behind the end of the file");
-    int rc = dsdn_io_read_at(w->io, w->fd, bytes, w->meta.page_len, page * w->meta.page_len, w->path, w->error);
+    int rc =
+        dsdn_io_read_at(w->io, w->fd, bytes, w->meta.page_len, page * w->meta.page_len, w->path, w->error);
     return !rc && dsdn_load64(bytes) != page ? bad(w, page, "a page has another page's number") : rc;
 }
 
 /* The list of free pages in a row of the first tree: count, then page numbers. */
 static int free_list(struct walk *w, uint64_t page, const uint8_t *list, uint64_t len)
 {
-    if (len < 8 || len % 8 != 0 || dsdn_load64(list) > len / 8 - 1) return bad(w, page, "a bad list of free pages");
+    if (len < 8 || len % 8 != 0 || dsdn_load64(list) > len / 8 - 1)
+        return bad(w, page, "a bad list of free pages");
     for (uint64_t i = 1; i <= dsdn_load64(list); i++)
-        if (!mark(w, dsdn_load64(list + 8 * i), 1)) return bad(w, page, "a free page is in use or out of range");
+        if (!mark(w, dsdn_load64(list + 8 * i), 1))
+            return bad(w, page, "a free page is in use or out of range");
     return DSDN_OK;
 }
 
@@ -138,7 +147,8 @@ static int big_value(struct walk *w, uint64_t page, uint64_t first, uint64_t len
     if (!w->is_free) return DSDN_OK;
     uint8_t *list = malloc((size_t)len + 8);
     if (!list) return dsdn_fail(w->error, DSDN_E_NO_MEMORY, "no memory to check the index");
-    rc = dsdn_io_read_at(w->io, w->fd, list, (size_t)len, first * w->meta.page_len + PAGE_HEADER, w->path, w->error);
+    rc = dsdn_io_read_at(w->io, w->fd, list, (size_t)len, first * w->meta.page_len + PAGE_HEADER, w->path,
+                         w->error);
     if (!rc) rc = free_list(w, first, list, len);
     free(list);
     return rc;
@@ -180,8 +190,8 @@ static int leaf_node(struct walk *w, uint64_t page, const uint8_t *node, size_t 
     w->entries++;
     if (flags) return big_value(w, page, dsdn_load64(data), len);
     if (w->is_free) return free_list(w, page, data, len);
-    if (len < 4 || dsdn_load32(data + len - 4) !=
-                       dsdn_crc32c(dsdn_crc32c(0, key, key_len), data, (size_t)len - 4))
+    if (len < 4 ||
+        dsdn_load32(data + len - 4) != dsdn_crc32c(dsdn_crc32c(0, key, key_len), data, (size_t)len - 4))
         return dsdn_fail_at(w->error, DSDN_E_CHECKSUM, w->path, page * w->meta.page_len,
                             "the index: a row does not match its CRC32C");
     return DSDN_OK;
@@ -200,7 +210,8 @@ static int page_walk(struct walk *w, uint64_t page, unsigned level, unsigned dep
         return bad(w, page, "a bad page header");
     for (size_t at = PAGE_HEADER; !rc && at < lower; at += 2) {
         size_t offset = dsdn_load16(bytes + at);
-        if (offset < upper || offset + NODE_HEADER > w->meta.page_len) return bad(w, page, "a row outside its page");
+        if (offset < upper || offset + NODE_HEADER > w->meta.page_len)
+            return bad(w, page, "a row outside its page");
         const uint8_t *node = bytes + offset;
         if (leaf) {
             rc = leaf_node(w, page, node, w->meta.page_len - offset);
@@ -209,8 +220,8 @@ static int page_walk(struct walk *w, uint64_t page, unsigned level, unsigned dep
         size_t key_len = dsdn_load16(node + 6);
         if (key_len > w->meta.page_len - offset - NODE_HEADER) return bad(w, page, "a key outside its page");
         if (at > PAGE_HEADER) rc = key_check(w, page, node + NODE_HEADER, key_len, true);
-        uint64_t child = dsdn_load16(node) | (uint64_t)dsdn_load16(node + 2) << 16 |
-                         (uint64_t)dsdn_load16(node + 4) << 32;
+        uint64_t child =
+            dsdn_load16(node) | (uint64_t)dsdn_load16(node + 2) << 16 | (uint64_t)dsdn_load16(node + 4) << 32;
         if (!rc) rc = page_walk(w, child, level + 1, depth);
     }
     return rc;
@@ -222,7 +233,8 @@ static int tree_walk(struct walk *w, int which)
     w->is_free = which == 0;
     w->has_last = false;
     w->entries = 0;
-    if ((tree->root == NO_PAGE) != (tree->depth == 0) || tree->depth > DEPTH_MAX) return bad(w, 0, "a bad root");
+    if ((tree->root == NO_PAGE) != (tree->depth == 0) || tree->depth > DEPTH_MAX)
+        return bad(w, 0, "a bad root");
     int rc = tree->depth ? page_walk(w, tree->root, 0, tree->depth) : DSDN_OK;
     return !rc && w->entries != tree->entries ? bad(w, 0, "rows are missing") : rc;
 }
@@ -236,11 +248,11 @@ static int walk_all(struct walk *w)
     w->file_pages = size / w->meta.page_len;
     /* Pages that were freed in the transaction that made them may never have been written: the file may be a
      * little shorter than last_page says, but not by an absurd number, which would size our bitmap. */
-    if (w->meta.last_page / 4 > w->file_pages + 65536) return bad(w, 0, "the last page lies far behind the file");
+    if (w->meta.last_page / 4 > w->file_pages + 65536)
+        return bad(w, 0, "the last page lies far behind the file");
     w->seen = calloc(1, (size_t)(w->meta.last_page / 8 + 1));
     w->stack = malloc((size_t)w->meta.page_len * DEPTH_MAX);
-    if (!w->seen || !w->stack)
-        rc = dsdn_fail(w->error, DSDN_E_NO_MEMORY, "no memory to check the index");
+    if (!w->seen || !w->stack) rc = dsdn_fail(w->error, DSDN_E_NO_MEMORY, "no memory to check the index");
     for (int i = 0; !rc && i < 2; i++) rc = tree_walk(w, i);
     free(w->seen);
     free(w->stack);
@@ -254,7 +266,8 @@ int dsdn_index_check_file(const char *path, struct dsdn_error *error)
     struct walk w = {.io = &dsdn_io_system, .path = path, .error = error ? error : &local};
     int rc = dsdn_io_open(w.io, path, O_RDONLY, 0, &w.fd, w.error);
     if (rc) return rc;
-    /* A writer in another process may reuse pages of the state that is being walked: then walk the new one. */
+    /* A writer in another process may reuse pages of the state that is being walked: then walk the new one.
+     */
     for (int i = 0; i < RETRIES; i++) {
         struct walk before = w;
         struct dsdn_error ignored;

@@ -108,7 +108,8 @@ const struct dsdn_io dsdn_io_system = {
     .self = NULL,
 };
 
-int dsdn_fail_at(struct dsdn_error *error, int code, const char *path, uint64_t offset, const char *format, ...)
+int dsdn_fail_at(struct dsdn_error *error, int code, const char *path, uint64_t offset, const char *format,
+                 ...)
 {
     if (!error) return code;
     char text[sizeof error->message];
@@ -122,7 +123,8 @@ int dsdn_fail_at(struct dsdn_error *error, int code, const char *path, uint64_t 
 }
 
 /* A refused operation on path at offset. */
-static int refused(struct dsdn_error *error, int errno_value, const char *verb, const char *path, uint64_t offset)
+static int refused(struct dsdn_error *error, int errno_value, const char *verb, const char *path,
+                   uint64_t offset)
 {
     int code = dsdn_fail_errno(error, errno_value, "cannot %s", verb);
     dsdn_error_at(error, path, offset);
@@ -147,7 +149,8 @@ int dsdn_io_size(const struct dsdn_io *io, int fd, uint64_t *size, const char *p
     return DSDN_OK;
 }
 
-int dsdn_io_truncate(const struct dsdn_io *io, int fd, uint64_t len, const char *path, struct dsdn_error *error)
+int dsdn_io_truncate(const struct dsdn_io *io, int fd, uint64_t len, const char *path,
+                     struct dsdn_error *error)
 {
     int rc;
     do rc = io->ftruncate(io->self, fd, len);
@@ -171,8 +174,8 @@ int dsdn_io_sync_dir(const struct dsdn_io *io, const char *path, struct dsdn_err
     return rc >= 0 ? DSDN_OK : refused(error, errno, "sync the directory", path, DSDN_NO_OFFSET);
 }
 
-int dsdn_io_read_at(const struct dsdn_io *io, int fd, void *bytes, size_t len, uint64_t offset, const char *path,
-                    struct dsdn_error *error)
+int dsdn_io_read_at(const struct dsdn_io *io, int fd, void *bytes, size_t len, uint64_t offset,
+                    const char *path, struct dsdn_error *error)
 {
     uint8_t *p = bytes;
     while (len > 0) {
@@ -182,7 +185,8 @@ int dsdn_io_read_at(const struct dsdn_io *io, int fd, void *bytes, size_t len, u
             return refused(error, errno, "read", path, offset);
         }
         if (got == 0)
-            return dsdn_fail_at(error, DSDN_E_TRUNCATED, path, offset, "the file ends %zu bytes too early", len);
+            return dsdn_fail_at(error, DSDN_E_TRUNCATED, path, offset, "the file ends %zu bytes too early",
+                                len);
         p += got;
         len -= (size_t)got;
         offset += (uint64_t)got;

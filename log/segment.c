@@ -11,7 +11,8 @@ static const uint8_t trailer_magic[8] = {'D', 'S', 'D', 'N', 'T', 'R', 'L', 'R'}
 
 typedef unsigned long long ull; /* for %llu */
 
-void dsdn_segment_header_encode(const struct dsdn_segment_header *header, uint8_t out[DSDN_SEGMENT_HEADER_LEN])
+void dsdn_segment_header_encode(const struct dsdn_segment_header *header,
+                                uint8_t out[DSDN_SEGMENT_HEADER_LEN])
 {
     memcpy(out, header_magic, 8);
     memcpy(out + 8, header->genesis, 32);
@@ -34,7 +35,8 @@ void dsdn_segment_record_encode(const struct dsdn_segment_record *record, const 
     dsdn_store32(out, dsdn_crc32c(crc, batch, record->len));
 }
 
-void dsdn_segment_record_decode(const uint8_t bytes[DSDN_RECORD_HEADER_LEN], struct dsdn_segment_record *record)
+void dsdn_segment_record_decode(const uint8_t bytes[DSDN_RECORD_HEADER_LEN],
+                                struct dsdn_segment_record *record)
 {
     record->crc = dsdn_load32(bytes);
     record->len = dsdn_load32(bytes + 4);
@@ -45,7 +47,8 @@ void dsdn_segment_record_decode(const uint8_t bytes[DSDN_RECORD_HEADER_LEN], str
     memcpy(record->hash, bytes + 32, 32);
 }
 
-void dsdn_segment_trailer_encode(const struct dsdn_segment_trailer *trailer, uint8_t out[DSDN_SEGMENT_TRAILER_LEN])
+void dsdn_segment_trailer_encode(const struct dsdn_segment_trailer *trailer,
+                                 uint8_t out[DSDN_SEGMENT_TRAILER_LEN])
 {
     memcpy(out, trailer_magic, 8);
     dsdn_store64(out + 8, trailer->record_count);
@@ -80,7 +83,8 @@ int dsdn_segment_header_read(const struct dsdn_io *io, int fd, const char *path,
     int rc = dsdn_io_read_at(io, fd, bytes, sizeof bytes, 0, path, error);
     if (rc) return rc;
     if (memcmp(bytes, header_magic, 8) != 0)
-        return dsdn_fail_at(error, DSDN_E_FORMAT, path, 0, "no segment of the log: its magic is not DSDNSEG1");
+        return dsdn_fail_at(error, DSDN_E_FORMAT, path, 0,
+                            "no segment of the log: its magic is not DSDNSEG1");
     if (dsdn_load32(bytes + 88) != dsdn_crc32c(0, bytes, 88))
         return dsdn_fail_at(error, DSDN_E_CHECKSUM, path, 0, "the CRC32C of a segment header does not match");
     memcpy(header->genesis, bytes + 8, 32);
@@ -90,8 +94,9 @@ int dsdn_segment_header_read(const struct dsdn_io *io, int fd, const char *path,
     if (!dsdn_equal32(header->genesis, genesis))
         return dsdn_fail_at(error, DSDN_E_WRONG_GENESIS, path, 8, "the segment belongs to another network");
     if (header->first_sequence != sequence)
-        return dsdn_fail_at(error, DSDN_E_MALFORMED, path, 40, "the segment begins at batch %llu, not at %llu",
-                            (ull)header->first_sequence, (ull)sequence);
+        return dsdn_fail_at(error, DSDN_E_MALFORMED, path, 40,
+                            "the segment begins at batch %llu, not at %llu", (ull)header->first_sequence,
+                            (ull)sequence);
     return DSDN_OK;
 }
 
@@ -110,7 +115,8 @@ int dsdn_segment_trailer_read(const struct dsdn_io *io, int fd, const char *path
     if (rc) return rc;
     if (!dsdn_segment_trailer_decode(bytes, trailer)) {
         if (memcmp(bytes, trailer_magic, 8) == 0)
-            return dsdn_fail_at(error, DSDN_E_CHECKSUM, path, at, "the CRC32C of a segment trailer does not match");
+            return dsdn_fail_at(error, DSDN_E_CHECKSUM, path, at,
+                                "the CRC32C of a segment trailer does not match");
         return dsdn_fail_at(error, DSDN_E_TRUNCATED, path, size,
                             "the segment does not end in a trailer: its end was cut off or damaged");
     }
@@ -142,11 +148,12 @@ int dsdn_segment_check(const struct dsdn_segment_record *record, const struct ds
                           "a record says its first event is %llu, but %llu events came before it",
                           (ull)record->first_event, (ull)cursor->event);
     else if (record->len == 0 || record->len > DSDN_BATCH_LIMIT)
-        rc = dsdn_fail_at(error, DSDN_E_TOO_LARGE, path, cursor->offset + 4,
-                          "a record says it has %u bytes, 1 to %u are allowed", record->len, DSDN_BATCH_LIMIT);
+        rc =
+            dsdn_fail_at(error, DSDN_E_TOO_LARGE, path, cursor->offset + 4,
+                         "a record says it has %u bytes, 1 to %u are allowed", record->len, DSDN_BATCH_LIMIT);
     else if (record->len > end - cursor->offset - DSDN_RECORD_HEADER_LEN)
-        rc = dsdn_fail_at(error, DSDN_E_TRUNCATED, path, end, "a record says it has %u bytes, the records end before",
-                          record->len);
+        rc = dsdn_fail_at(error, DSDN_E_TRUNCATED, path, end,
+                          "a record says it has %u bytes, the records end before", record->len);
     return rc ? dsdn_error_in(error, cursor->sequence) : DSDN_OK;
 }
 
@@ -193,20 +200,21 @@ int dsdn_segment_read(const struct dsdn_io *io, int fd, const char *path, uint64
     size_t len = DSDN_RECORD_HEADER_LEN + (size_t)record->len;
     if ((rc = dsdn_buffer_reserve(buffer, len, error))) return rc;
     memcpy(buffer->bytes, bytes, sizeof bytes);
-    rc = dsdn_io_read_at(io, fd, buffer->bytes + sizeof bytes, record->len, cursor->offset + sizeof bytes, path,
-                         error);
+    rc = dsdn_io_read_at(io, fd, buffer->bytes + sizeof bytes, record->len, cursor->offset + sizeof bytes,
+                         path, error);
     if (rc) return dsdn_error_in(error, cursor->sequence);
     buffer->len = len;
     if (dsdn_crc32c(0, buffer->bytes + 4, len - 4) != record->crc) {
-        dsdn_fail_at(error, DSDN_E_CHECKSUM, path, cursor->offset, "the CRC32C of a record does not match its bytes");
+        dsdn_fail_at(error, DSDN_E_CHECKSUM, path, cursor->offset,
+                     "the CRC32C of a record does not match its bytes");
         return dsdn_error_in(error, cursor->sequence);
     }
     dsdn_segment_advance(cursor, record);
     return DSDN_OK;
 }
 
-int dsdn_segment_create(struct dsdn_segment_writer *w, const char *path, const struct dsdn_segment_header *header,
-                        struct dsdn_error *error)
+int dsdn_segment_create(struct dsdn_segment_writer *w, const char *path,
+                        const struct dsdn_segment_header *header, struct dsdn_error *error)
 {
     uint8_t bytes[DSDN_SEGMENT_HEADER_LEN];
     struct dsdn_segment_cursor next;
@@ -253,8 +261,9 @@ int dsdn_segment_flush(struct dsdn_segment_writer *w, struct dsdn_error *error)
     return DSDN_OK;
 }
 
-int dsdn_segment_append(struct dsdn_segment_writer *w, const uint8_t *batch, uint32_t len, const uint8_t hash[32],
-                        uint32_t event_count, uint32_t flags, struct dsdn_error *error)
+int dsdn_segment_append(struct dsdn_segment_writer *w, const uint8_t *batch, uint32_t len,
+                        const uint8_t hash[32], uint32_t event_count, uint32_t flags,
+                        struct dsdn_error *error)
 {
     size_t need = DSDN_RECORD_HEADER_LEN + (size_t)len;
     if (w->buffer.len + need > WRITE_BUFFER) {
@@ -263,8 +272,11 @@ int dsdn_segment_append(struct dsdn_segment_writer *w, const uint8_t *batch, uin
     }
     int rc = dsdn_buffer_reserve(&w->buffer, need > WRITE_BUFFER ? need : WRITE_BUFFER, error);
     if (rc) return rc;
-    struct dsdn_segment_record record = {.len = len, .sequence = w->next.sequence, .first_event = w->next.event,
-                                         .event_count = event_count, .flags = flags};
+    struct dsdn_segment_record record = {.len = len,
+                                         .sequence = w->next.sequence,
+                                         .first_event = w->next.event,
+                                         .event_count = event_count,
+                                         .flags = flags};
     memcpy(record.hash, hash, 32);
     uint8_t *p = w->buffer.bytes + w->buffer.len;
     dsdn_segment_record_encode(&record, batch, p);

@@ -34,10 +34,13 @@ int dsdn_segments_push(struct dsdn_segments *s, uint64_t first_sequence, struct 
     return DSDN_OK;
 }
 
-void dsdn_segments_pop(struct dsdn_segments *s) { free(s->list[--s->cnt].path); }
+void dsdn_segments_pop(struct dsdn_segments *s)
+{
+    free(s->list[--s->cnt].path);
+}
 
-/* Read what the list must know of one segment: header, and trailer or durable length.  last_hash gets the batch
- * hash that the next segment must follow; the tail has no next one. */
+/* Read what the list must know of one segment: header, and trailer or durable length.  last_hash gets the
+ * batch hash that the next segment must follow; the tail has no next one. */
 static int load(struct dsdn_segments *s, struct dsdn_segment_info *info, uint64_t first_sequence,
                 uint8_t last_hash[32], struct dsdn_error *error)
 {
@@ -45,12 +48,14 @@ static int load(struct dsdn_segments *s, struct dsdn_segment_info *info, uint64_
     int fd;
     int rc = dsdn_io_open(s->io, info->path, O_RDONLY, 0, &fd, error);
     if (rc) return dsdn_error_in(error, first_sequence);
-    rc = dsdn_segment_header_read(s->io, fd, info->path, durable->genesis, first_sequence, &info->header, error);
+    rc = dsdn_segment_header_read(s->io, fd, info->path, durable->genesis, first_sequence, &info->header,
+                                  error);
     if (!rc && first_sequence == durable->segment_first) {
         uint64_t size = 0;
         rc = dsdn_io_size(s->io, fd, &size, info->path, error);
         if (!rc && size < durable->segment_bytes)
-            rc = dsdn_fail_at(error, DSDN_E_TRUNCATED, info->path, size, "the file ends here, but %llu bytes were durable",
+            rc = dsdn_fail_at(error, DSDN_E_TRUNCATED, info->path, size,
+                              "the file ends here, but %llu bytes were durable",
                               (unsigned long long)durable->segment_bytes);
         info->bytes = durable->segment_bytes;
         info->next_sequence = durable->next_sequence;
@@ -61,7 +66,8 @@ static int load(struct dsdn_segments *s, struct dsdn_segment_info *info, uint64_
         if (!rc && trailer.last_sequence >= durable->segment_first)
             rc = dsdn_fail_at(error, DSDN_E_MALFORMED, info->path, trailer.bytes,
                               "the segment reaches batch %llu, but another one begins at %llu",
-                              (unsigned long long)trailer.last_sequence, (unsigned long long)durable->segment_first);
+                              (unsigned long long)trailer.last_sequence,
+                              (unsigned long long)durable->segment_first);
         if (!rc) {
             info->bytes = trailer.bytes;
             info->next_sequence = trailer.last_sequence + 1;
@@ -86,7 +92,8 @@ static int walk(struct dsdn_segments *s, size_t from, struct dsdn_error *error)
         info = &s->list[at];
         if (at > from && (!dsdn_equal32(info->header.prev, before) ||
                           info->header.first_event != s->list[at - 1].next_event)) {
-            dsdn_fail_at(error, DSDN_E_CHAIN, info->path, 48, "the segment does not follow the one before it");
+            dsdn_fail_at(error, DSDN_E_CHAIN, info->path, 48,
+                         "the segment does not follow the one before it");
             return dsdn_error_in(error, sequence);
         }
         if (sequence == s->durable.segment_first) return DSDN_OK;
@@ -111,7 +118,8 @@ int dsdn_segments_open(struct dsdn_segments *s, const struct dsdn_io *io, const 
     if (!s->dir || !s->durable_path) return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for a path");
     int rc = dsdn_io_open(io, s->durable_path, writable ? O_RDWR : O_RDONLY, 0, &s->durable_fd, error);
     if (rc == DSDN_E_NOT_FOUND)
-        return dsdn_fail_at(error, DSDN_E_NOT_FOUND, dir, DSDN_NO_OFFSET, "no log directory: it has no file `durable`");
+        return dsdn_fail_at(error, DSDN_E_NOT_FOUND, dir, DSDN_NO_OFFSET,
+                            "no log directory: it has no file `durable`");
     if (rc) return rc;
     for (int i = 0; i < RACES_MAX; i++) {
         rc = dsdn_durable_read(io, s->durable_fd, s->durable_path, &s->durable, &s->slot_damaged, error);

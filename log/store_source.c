@@ -8,7 +8,7 @@
 
 struct log_source {
     struct dsdn_source base;
-    struct dsdn_store *store;      /* for its genesis bytes and its index */
+    struct dsdn_store *store; /* for its genesis bytes and its index */
     bool owns_store;
     struct dsdn_segments segments; /* of its own: the store's list belongs to the store's thread */
     size_t at;                     /* segment of the cursor */
@@ -18,7 +18,10 @@ struct log_source {
     bool has_head;
 };
 
-static const struct dsdn_segment_info *here(const struct log_source *s) { return &s->segments.list[s->at]; }
+static const struct dsdn_segment_info *here(const struct log_source *s)
+{
+    return &s->segments.list[s->at];
+}
 
 /* Put the cursor at the first record of segment `at`. */
 static int enter(struct log_source *s, size_t at, struct dsdn_error *error)
@@ -41,7 +44,8 @@ static int explain(struct log_source *s, int rc, struct dsdn_error *error)
                         "the log was rolled back while it was read: open it again");
 }
 
-/* Make sure that there are bytes at the cursor: enter the next segment, or look whether more became durable. */
+/* Make sure that there are bytes at the cursor: enter the next segment, or look whether more became durable.
+ */
 static int settle(struct log_source *s, struct dsdn_error *error)
 {
     while (s->fd < 0 || s->cursor.offset >= here(s)->bytes) {
@@ -78,13 +82,15 @@ static int source_next(struct dsdn_source *base, struct dsdn_buffer *buffer, str
     struct dsdn_segment_record head;
     uint64_t offset = s->cursor.offset, left = info->bytes - offset;
     if (left < DSDN_RECORD_HEADER_LEN)
-        rc = dsdn_fail_at(error, DSDN_E_TRUNCATED, info->path, info->bytes, "the records end inside a record header");
+        rc = dsdn_fail_at(error, DSDN_E_TRUNCATED, info->path, info->bytes,
+                          "the records end inside a record header");
     else if (!s->has_head)
         rc = dsdn_io_read_at(io, s->fd, s->head, sizeof s->head, offset, info->path, error);
     if (rc) return explain(s, rc, error);
     s->has_head = true;
     dsdn_segment_record_decode(s->head, &head);
-    if ((rc = dsdn_segment_check(&head, &s->cursor, info->bytes, info->path, error))) return explain(s, rc, error);
+    if ((rc = dsdn_segment_check(&head, &s->cursor, info->bytes, info->path, error)))
+        return explain(s, rc, error);
 
     size_t len = sizeof s->head + head.len;
     size_t ahead = left - len >= sizeof s->head ? sizeof s->head : 0;
@@ -124,8 +130,8 @@ static bool jump(struct log_source *s, uint64_t sequence)
         position.segment_first != info->header.first_sequence || position.offset < DSDN_SEGMENT_HEADER_LEN ||
         position.offset >= info->bytes)
         return false;
-    struct dsdn_segment_cursor place = {.offset = position.offset, .sequence = sequence,
-                                        .event = position.first_event};
+    struct dsdn_segment_cursor place = {
+        .offset = position.offset, .sequence = sequence, .event = position.first_event};
     struct dsdn_segment_cursor behind = place;
     if (dsdn_segment_hop(s->segments.io, s->fd, info->path, info->bytes, &behind, &record, &ignored) ||
         !dsdn_equal32(record.hash, position.hash))
@@ -144,14 +150,16 @@ static int source_seek(struct dsdn_source *base, uint64_t sequence, struct dsdn_
     if (!rc && cut) rc = explain(s, DSDN_E_CHAIN, error);
     if (rc) return rc;
     if (sequence < s->segments.durable.first_sequence || sequence > s->segments.durable.next_sequence) {
-        dsdn_fail_at(error, DSDN_E_NOT_FOUND, s->segments.dir, DSDN_NO_OFFSET, "the log does not hold this batch");
+        dsdn_fail_at(error, DSDN_E_NOT_FOUND, s->segments.dir, DSDN_NO_OFFSET,
+                     "the log does not hold this batch");
         return dsdn_error_in(error, sequence);
     }
     if ((rc = enter(s, dsdn_segments_find(&s->segments, sequence), error))) return explain(s, rc, error);
     if (sequence < s->segments.durable.next_sequence && jump(s, sequence)) return DSDN_OK;
     while (!rc && s->cursor.sequence < sequence) {
         struct dsdn_segment_record record;
-        rc = dsdn_segment_hop(s->segments.io, s->fd, here(s)->path, here(s)->bytes, &s->cursor, &record, error);
+        rc = dsdn_segment_hop(s->segments.io, s->fd, here(s)->path, here(s)->bytes, &s->cursor, &record,
+                              error);
     }
     return rc ? explain(s, rc, error) : DSDN_OK;
 }
@@ -166,7 +174,6 @@ static void source_close(struct dsdn_source *base)
 }
 
 static const struct dsdn_source_ops operations = {source_next, source_seek, source_close};
-
 
 int dsdn_store_source(struct dsdn_store *store, struct dsdn_source **out, struct dsdn_error *error)
 {

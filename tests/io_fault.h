@@ -1,16 +1,16 @@
 /* io_fault.h: a dsdn_io that lies as disks do.  Static functions only.
  *
- * Calls go through to real files below one directory, and a model beside them remembers what a power loss may leave:
- * per file the bytes as of its last fsync and every write and truncation since; per name what the last sync of its
- * directory made durable.  fault_power_loss() then writes one of the states that the rules allow:
+ * Calls go through to real files below one directory, and a model beside them remembers what a power loss may
+ * leave: per file the bytes as of its last fsync and every write and truncation since; per name what the last
+ * sync of its directory made durable.  fault_power_loss() then writes one of the states that the rules allow:
  *   LOSE_ALL      nothing that was not synced
  *   LOSE_NOTHING  everything (a kill)
  *   PREFIX        the first k unsynced writes of each file, names as durable or as current, each for itself
  *   TORN          the same, and the next write torn at a 512-byte sector
  *   REORDERED     any subset of the unsynced writes
- * Before that, one call (counted from 1) can fail: with an errno, once or from then on; with half a transfer; as a
- * crash (that call and all later ones do nothing and fail).  A failed fsync is the worst kind: the unsynced writes are
- * dropped for good, and later fsyncs succeed without them. */
+ * Before that, one call (counted from 1) can fail: with an errno, once or from then on; with half a transfer;
+ * as a crash (that call and all later ones do nothing and fail).  A failed fsync is the worst kind: the
+ * unsynced writes are dropped for good, and later fsyncs succeed without them. */
 #ifndef DSDN_TESTS_IO_FAULT_H
 #define DSDN_TESTS_IO_FAULT_H
 
@@ -96,7 +96,8 @@ static inline int fault_file_new(struct fault *f, const char *path)
     return f->file_cnt++;
 }
 
-static inline struct fault_op *fault_op_add(struct fault *f, int at, uint64_t offset, const void *bytes, size_t len)
+static inline struct fault_op *fault_op_add(struct fault *f, int at, uint64_t offset, const void *bytes,
+                                            size_t len)
 {
     struct fault_file *file = &f->files[at];
     file->ops = realloc(file->ops, (file->op_cnt + 1) * sizeof *file->ops);
@@ -120,7 +121,7 @@ static inline void fault_apply(uint8_t **bytes, size_t *len, const struct fault_
         memset(*bytes + *len, 0, end - *len);
         *len = end;
     }
-    if (op->bytes)
+    if (op->bytes && op_len)
         memcpy(*bytes + op->offset, op->bytes, op_len);
     else
         *len = end;
@@ -182,7 +183,8 @@ static inline int fault_fsync(void *self, int fd)
     struct fault_file *file = &f->files[f->fd_file[fd]];
     int step = fault_step(f), saved = errno;
     if (step < 0) {
-        for (size_t i = 0; !f->crashed && saved != EINTR && i < file->op_cnt; i++) file->ops[i].dropped = true;
+        for (size_t i = 0; !f->crashed && saved != EINTR && i < file->op_cnt; i++)
+            file->ops[i].dropped = true;
         errno = saved;
         return -1;
     }
@@ -236,7 +238,8 @@ static inline int fault_unlink(void *self, const char *path)
     return 0;
 }
 
-/* Directories themselves are taken for durable at once: dsdn_store_create acknowledges nothing before it is done. */
+/* Directories themselves are taken for durable at once: dsdn_store_create acknowledges nothing before it is
+ * done. */
 static inline int fault_mkdir(void *self, const char *path, mode_t mode)
 {
     return fault_step(self) < 0 ? -1 : mkdir(path, mode);
@@ -265,13 +268,15 @@ static inline struct fault *fault_new(void)
 {
     struct fault *f = calloc(1, sizeof *f);
     assert_non_null(f);
-    f->io = (struct dsdn_io){fault_open,   fault_close,  fault_pread, fault_pwrite,   fault_fsync, fault_ftruncate, fault_size,
-                             fault_rename, fault_unlink, fault_mkdir, fault_sync_dir, fault_lock,  f};
+    f->io = (struct dsdn_io){
+        fault_open, fault_close,  fault_pread,  fault_pwrite, fault_fsync,    fault_ftruncate,
+        fault_size, fault_rename, fault_unlink, fault_mkdir,  fault_sync_dir, fault_lock,
+        f};
     return f;
 }
 
-/* The process is killed and started again; the system, with all that is not synced yet, lives on.  All descriptors are
- * closed by then. */
+/* The process is killed and started again; the system, with all that is not synced yet, lives on.  All
+ * descriptors are closed by then. */
 static inline void fault_restart(struct fault *f)
 {
     f->crashed = f->hit = false;
@@ -294,8 +299,10 @@ static inline void fault_power_loss(struct fault *f, enum fault_loss loss, uint6
 {
     for (int i = 0; i < f->file_cnt; i++) { /* what each file becomes */
         struct fault_file *file = &f->files[i];
-        size_t keep = loss == LOSE_ALL ? 0 : loss == LOSE_NOTHING || loss == REORDERED ? file->op_cnt
-                      : (size_t)(test_random(seed) % (file->op_cnt + 1));
+        size_t keep = loss == LOSE_ALL ? 0
+                      : loss == LOSE_NOTHING || loss == REORDERED
+                          ? file->op_cnt
+                          : (size_t)(test_random(seed) % (file->op_cnt + 1));
         for (size_t j = 0; j < file->op_cnt; j++) {
             struct fault_op *op = &file->ops[j];
             size_t len = op->len;

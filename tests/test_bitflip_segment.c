@@ -1,5 +1,5 @@
-/* Every single bit of a small log directory's segments and durable record, flipped: each flip is found by opening and
- * reading with checks.  There is no dead bit. */
+/* Every single bit of a small log directory's segments and durable record, flipped: each flip is found by
+ * opening and reading with checks.  There is no dead bit. */
 #include "tests/store_util.h"
 
 #include "log/durable.h"
@@ -35,7 +35,8 @@ static int teardown(void **state)
     return 0;
 }
 
-/* Read everything with checks, by source and by dsdn_store_verify; both must come to the same kind of verdict. */
+/* Read everything with checks, by source and by dsdn_store_verify; both must come to the same kind of
+ * verdict. */
 static int judge(const struct path *log, struct dsdn_error *error, int *verify_rc)
 {
     struct dsdn_store *store;
@@ -65,9 +66,10 @@ static unsigned flip_all(const struct path *log, const struct path *victim)
         assert_int_equal(pwrite(fd, &byte, 1, (off_t)(bit / 8)), 1);
         int rc = judge(log, &error, &verify_rc);
         if (rc == 0 || verify_rc == 0)
-            fail_msg("%s: bit %zu of byte %zu: reading gave %d, verifying %d", victim->text, bit % 8, bit / 8, rc,
-                     verify_rc);
-        /* Damage is damage, not an I/O error nor a false log; genesis bits are judged behind the header's CRC. */
+            fail_msg("%s: bit %zu of byte %zu: reading gave %d, verifying %d", victim->text, bit % 8, bit / 8,
+                     rc, verify_rc);
+        /* Damage is damage, not an I/O error nor a false log; genesis bits are judged behind the header's
+         * CRC. */
         assert_int_equal(dsdn_error_exit(rc), 4);
         assert_int_equal(dsdn_error_exit(verify_rc), 4);
         assert_string_equal(error.file, victim->text);
@@ -88,7 +90,8 @@ static void test_closed_segment(void **state)
     struct flips *flips = *state;
     struct path victim = sub(&flips->log, "segments/000000000000.seg");
     unsigned flipped = flip_all(&flips->log, &victim);
-    assert_true(flipped >= 8 * (DSDN_SEGMENT_HEADER_LEN + 3 * (DSDN_RECORD_HEADER_LEN + LEN) + DSDN_SEGMENT_TRAILER_LEN));
+    assert_true(flipped >= 8 * (DSDN_SEGMENT_HEADER_LEN + 3 * (DSDN_RECORD_HEADER_LEN + LEN) +
+                                DSDN_SEGMENT_TRAILER_LEN));
 }
 
 static void test_tail(void **state)
@@ -99,8 +102,8 @@ static void test_tail(void **state)
                      8 * (DSDN_SEGMENT_HEADER_LEN + 3 * (DSDN_RECORD_HEADER_LEN + LEN)));
 }
 
-/* A flip in the newer slot of the durable record falls back to the older one: never more than was written, never a
- * wrong batch, and the writer keeps what is there and says that a slot is damaged. */
+/* A flip in the newer slot of the durable record falls back to the older one: never more than was written,
+ * never a wrong batch, and the writer keeps what is there and says that a slot is damaged. */
 static void test_durable(void **state)
 {
     struct flips *flips = *state;

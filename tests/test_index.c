@@ -15,8 +15,11 @@ static struct dsdn_index *index_open(const struct path *dir, bool write)
 static struct dsdn_position position_make(uint64_t sequence)
 {
     struct test_batch batch = batch_make(sequence, 0, 0);
-    struct dsdn_position position = {.segment_first = sequence / 100 * 100, .offset = 92 + sequence % 100 * 50,
-                                     .first_event = sequence * 3, .len = (uint32_t)batch.len, .event_count = 3};
+    struct dsdn_position position = {.segment_first = sequence / 100 * 100,
+                                     .offset = 92 + sequence % 100 * 50,
+                                     .first_event = sequence * 3,
+                                     .len = (uint32_t)batch.len,
+                                     .event_count = 3};
     memcpy(position.hash, batch.hash, 32);
     free(batch.bytes);
     return position;
@@ -88,7 +91,8 @@ static void test_references(void **state)
     (void)state;
     struct path dir = scratch_make();
     struct dsdn_index *index = index_open(&dir, true);
-    struct dsdn_da_reference list[4], reference = {.source = 2, .height = 10, .blob_index = 300, .commitment = {1}};
+    struct dsdn_da_reference list[4],
+        reference = {.source = 2, .height = 10, .blob_index = 300, .commitment = {1}};
     size_t cnt;
     must(dsdn_index_put_reference(index, 7, &reference, test_error()));
     must(dsdn_index_put_reference(index, 7, &reference, test_error())); /* a set */
@@ -131,7 +135,8 @@ static void test_finality(void **state)
     enum dsdn_finality level;
     uint64_t found;
     for (uint64_t i = 0; i < 50; i++)
-        must(dsdn_index_put_finality(index, i, i < 20 ? DSDN_FINALITY_SETTLED : DSDN_FINALITY_QUORUM, test_error()));
+        must(dsdn_index_put_finality(index, i, i < 20 ? DSDN_FINALITY_SETTLED : DSDN_FINALITY_QUORUM,
+                                     test_error()));
     must(dsdn_index_put_finality(index, 3, DSDN_FINALITY_EMERGENCY, test_error())); /* only rises */
     must(dsdn_index_finality(index, 3, &level, test_error()));
     assert_int_equal(level, DSDN_FINALITY_SETTLED);
@@ -171,7 +176,8 @@ static void test_evidence(void **state)
     must(dsdn_index_evidence(index, 5, 2, &kind, &buffer, test_error()));
     assert_int_equal(buffer.len, 0);
     assert_int_equal(dsdn_index_evidence(index, 5, 3, &kind, &buffer, NULL), DSDN_E_NOT_FOUND);
-    assert_int_equal(dsdn_index_put_evidence(index, 5, 1, big, DSDN_EVIDENCE_BYTES_MAX + 1, NULL), DSDN_E_TOO_LARGE);
+    assert_int_equal(dsdn_index_put_evidence(index, 5, 1, big, DSDN_EVIDENCE_BYTES_MAX + 1, NULL),
+                     DSDN_E_TOO_LARGE);
     int rc = 0;
     for (uint8_t i = 0; i < 20; i++) rc = dsdn_index_put_evidence(index, 6, i, big, 9, NULL);
     assert_int_equal(rc, DSDN_E_TOO_LARGE);
@@ -190,7 +196,8 @@ static void test_checkpoints(void **state)
     (void)state;
     struct path dir = scratch_make();
     struct dsdn_index *index = index_open(&dir, true);
-    struct dsdn_checkpoint_row row = {.root = {1}, .sha256 = {2}, .bytes = 12345, .verified = true, .name = "a.ckpt"};
+    struct dsdn_checkpoint_row row = {
+        .root = {1}, .sha256 = {2}, .bytes = 12345, .verified = true, .name = "a.ckpt"};
     struct dsdn_checkpoint_row got;
     assert_int_equal(dsdn_index_checkpoint_at_or_below(index, 99, &got, NULL), DSDN_E_NOT_FOUND);
     positions_put(index, 0, 30);
@@ -214,7 +221,8 @@ static void test_checkpoints(void **state)
     scratch_remove(&dir);
 }
 
-/* An index with history: several commits, deletions, large values, so that free lists and overflow pages are there. */
+/* An index with history: several commits, deletions, large values, so that free lists and overflow pages are
+ * there. */
 static struct path index_with_history(const struct path *base)
 {
     struct path dir = sub(base, "index");
@@ -360,10 +368,10 @@ static void test_kill(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_positions),      cmocka_unit_test(test_references),
-        cmocka_unit_test(test_finality),       cmocka_unit_test(test_evidence),
-        cmocka_unit_test(test_checkpoints),    cmocka_unit_test(test_truncated_file),
-        cmocka_unit_test(test_damaged_file),   cmocka_unit_test(test_kill),
+        cmocka_unit_test(test_positions),    cmocka_unit_test(test_references),
+        cmocka_unit_test(test_finality),     cmocka_unit_test(test_evidence),
+        cmocka_unit_test(test_checkpoints),  cmocka_unit_test(test_truncated_file),
+        cmocka_unit_test(test_damaged_file), cmocka_unit_test(test_kill),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

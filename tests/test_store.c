@@ -1,4 +1,5 @@
-/* The log directory: round trips, reopening, rollback, sealing, readers beside a writer, torn tails, truncation. */
+/* The log directory: round trips, reopening, rollback, sealing, readers beside a writer, torn tails,
+ * truncation. */
 #include "tests/store_util.h"
 
 #include "log/batch.h"
@@ -7,7 +8,10 @@
 
 #define SMALL 2048u /* segment size of most tests: a handful of records */
 
-static struct path first_segment(const struct path *log) { return sub(log, "segments/000000000000.seg"); }
+static struct path first_segment(const struct path *log)
+{
+    return sub(log, "segments/000000000000.seg");
+}
 
 /* The newest segment file. */
 static struct path last_segment(const struct path *log)
@@ -105,10 +109,12 @@ static void test_create_and_lock(void **state)
     assert_int_equal(dsdn_store_open(log.text, &options, &store, NULL, NULL), DSDN_E_NOT_FOUND);
     assert_null(store);
     log_create(&log);
-    assert_int_equal(dsdn_store_create(log.text, NULL, TEST_GENESIS, test_genesis_hash, NULL, NULL), DSDN_E_EXISTS);
+    assert_int_equal(dsdn_store_create(log.text, NULL, TEST_GENESIS, test_genesis_hash, NULL, NULL),
+                     DSDN_E_EXISTS);
     store = log_open(&log, true, 0, true, NULL);
     assert_int_equal(dsdn_store_open(log.text, &options, &other, NULL, NULL), DSDN_E_LOCKED);
-    assert_int_equal(dsdn_store_create(log.text, NULL, TEST_GENESIS, test_genesis_hash, NULL, NULL), DSDN_E_LOCKED);
+    assert_int_equal(dsdn_store_create(log.text, NULL, TEST_GENESIS, test_genesis_hash, NULL, NULL),
+                     DSDN_E_LOCKED);
     struct dsdn_store *reader = log_open(&log, false, 0, true, NULL);
     assert_int_equal(batch_append(reader, 0, 0, 0, NULL), DSDN_E_USAGE);
     assert_int_equal(dsdn_store_sync(reader, NULL), DSDN_E_USAGE);
@@ -303,8 +309,8 @@ static void torn_copy(struct torn *t)
     copy_dir(&t->log, &t->copy);
 }
 
-/* A tail beyond the durable length, torn at every byte, and at every byte replaced: whole records are kept, the
- * rest is cut and said, and the log goes on. */
+/* A tail beyond the durable length, torn at every byte, and at every byte replaced: whole records are kept,
+ * the rest is cut and said, and the log goes on. */
 static void test_torn_tail(void **state)
 {
     (void)state;
@@ -431,7 +437,8 @@ static void test_foreign_segment(void **state)
         uint8_t genesis[32] = {(uint8_t)i};
         struct dsdn_store *store;
         struct dsdn_store_options options = {.write = true, .no_index = true, .segment_bytes = 700};
-        must(dsdn_store_create(logs[i].text, NULL, TEST_GENESIS, i ? test_genesis_hash : genesis, NULL, test_error()));
+        must(dsdn_store_create(logs[i].text, NULL, TEST_GENESIS, i ? test_genesis_hash : genesis, NULL,
+                               test_error()));
         must(dsdn_store_open(logs[i].text, &options, &store, NULL, test_error()));
         log_fill(store, 0, 8, 0, 100);
         dsdn_store_close(store);
@@ -514,11 +521,13 @@ static void test_durable_slots(void **state)
     scratch_remove(&dir);
 }
 
-/* The index is derived: missing, garbage, of another log, behind or ahead, the log opens, says so and finds all. */
+/* The index is derived: missing, garbage, of another log, behind or ahead, the log opens, says so and finds
+ * all. */
 static void test_index_loss(void **state)
 {
     (void)state;
-    struct path dir = scratch_make(), log = sub(&dir, "log"), other = sub(&dir, "other"), old = sub(&dir, "old");
+    struct path dir = scratch_make(), log = sub(&dir, "log"), other = sub(&dir, "other"),
+                old = sub(&dir, "old");
     struct dsdn_store_report report;
     log_create(&log);
     struct dsdn_store *store = log_open(&log, true, SMALL, false, &report);

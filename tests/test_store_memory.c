@@ -1,6 +1,6 @@
 /* link: --wrap=malloc --wrap=calloc --wrap=realloc */
-/* Every allocation of the log directory and its index fails in turn: a clean error or none, nothing acknowledged is
- * lost, no descriptor leaks, and the same calls succeed afterwards. */
+/* Every allocation of the log directory and its index fails in turn: a clean error or none, nothing
+ * acknowledged is lost, no descriptor leaks, and the same calls succeed afterwards. */
 #include "tests/store_util.h"
 
 void *__real_malloc(size_t size);
@@ -17,9 +17,18 @@ static bool fails_now(void)
     return countdown && --countdown == 0;
 }
 
-void *__wrap_malloc(size_t size) { return fails_now() ? NULL : __real_malloc(size); }
-void *__wrap_calloc(size_t cnt, size_t size) { return fails_now() ? NULL : __real_calloc(cnt, size); }
-void *__wrap_realloc(void *p, size_t size) { return fails_now() ? NULL : __real_realloc(p, size); }
+void *__wrap_malloc(size_t size)
+{
+    return fails_now() ? NULL : __real_malloc(size);
+}
+void *__wrap_calloc(size_t cnt, size_t size)
+{
+    return fails_now() ? NULL : __real_calloc(cnt, size);
+}
+void *__wrap_realloc(void *p, size_t size)
+{
+    return fails_now() ? NULL : __real_realloc(p, size);
+}
 
 static unsigned descriptors(void)
 {
