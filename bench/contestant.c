@@ -88,11 +88,6 @@ static int start(const char *dir, struct dsdn_engine **engine, struct dsdn_sourc
     return rc;
 }
 
-static int checkpoint_path(const char *dir, char *path, size_t cap)
-{
-    return snprintf(path, cap, "%s/checkpoints/tip.dsc", dir) < (int)cap ? 0 : 1;
-}
-
 static int report(const char *name, struct dsdn_engine *e, uint64_t bytes, double seconds, struct dsdn_error *error)
 {
     const struct dsdn_state *s = dsdn_engine_state(e);
@@ -145,6 +140,51 @@ static int replay(const char *mode, const char *dir, uint64_t root_events, unsig
     return rc;
 }
 
+/* The checkpoint lies beside the log: DIR/checkpoints/tip.ckp. */
+static char *checkpoint_path(const char *dir)
+{
+    char *path = NULL;
+    return asprintf(&path, "%s/checkpoints/tip.ckp", dir) < 0 ? NULL : path;
+}
+
+static int write_checkpoint(const char *dir, struct dsdn_error *error)
+{
+    struct dsdn_engine *e = NULL;
+    struct dsdn_source *source = NULL;
+    struct dsdn_replay_result result;
+    struct dsdn_replay_options options = {.jobs = 2, .end = UINT64_MAX};
+    char *path = checkpoint_path(dir);
+    int rc = path ? start(dir, &e, &source, error) : dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for a path");
+    if (!rc) rc = dsdn_replay(e, source, &options, &result, error);
+    if (!rc) rc = dsdn_checkpoint_write(e, source->genesis, 2, &dsdn_io_system, path, NULL, error);
+    dsdn_source_close(source);
+    dsdn_engine_free(e);
+    free(path);
+    return rc;
+}
+
+static int restore(const char *mode, const char *dir, bool verify, struct dsdn_error *error)
+{
+    struct dsdn_engine *e = NULL;
+    struct dsdn_engine_options engine = {.hash_seed = (uint64_t)getpid() * 0x9E3779B97F4A7C15u};
+    struct dsdn_checkpoint_options options = {.engine = &engine, .verify = verify, .threads = 2};
+    struct dsdn_checkpoint_info info;
+    uint8_t *genesis = NULL;
+    uint64_t bytes = 0;
+    char *path = checkpoint_path(dir);
+    if (!path) return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for a path");
+    double t0 = now();
+    int rc = dsdn_checkpoint_restore(&neutral_catalogue, &options, &dsdn_io_system, path, &e, &info, error);
+    double seconds = now() - t0;
+    if (!rc) rc = dsdn_checkpoint_genesis(&dsdn_io_system, path, &info, &genesis, error);
+    if (!rc) rc = neutral_bytes(&(struct dsdn_view){genesis, info.genesis_len}, &bytes, error);
+    if (!rc) rc = report(mode, e, bytes, seconds, error);
+    free(genesis);
+    free(path);
+    dsdn_engine_free(e);
+    return rc;
+}
+
 int main(int argc, char **argv)
 {
     struct dsdn_error error = DSDN_ERROR_INIT;
@@ -152,7 +192,11 @@ int main(int argc, char **argv)
     int rc = dsdn_sign_self_test(&error);
     if (rc) return give_up(&error);
     unsigned jobs = 2;
-    if (strcmp(mode, "prepare") == 0 && argc == 4) rc = import(argv[2], argv[3], &error);
+    if (strcmp(mode, "prepare") == 0 && argc == 4) {
+        rc = import(argv[2], argv[3], &error);
+        if (!rc) rc = write_checkpoint(argv[3], &error);
+    } else if ((strcmp(mode, "restore") == 0 || strcmp(mode, "restore-verified") == 0) && argc == 3)
+        rc = restore(mode, argv[2], strcmp(mode, "restore-verified") == 0, &error);
     else if ((strcmp(mode, "fold") == 0 || strcmp(mode, "hashed") == 0) && argc >= 3) {
         if (argc > 3) jobs = (unsigned)atoi(argv[3]);
         rc = replay(mode, argv[2], 0, jobs, &error);

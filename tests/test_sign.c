@@ -50,7 +50,7 @@ static void published_cases(void **state)
         json_array_foreach(cases, i, one)
         {
             uint8_t key[64], signature[512], message[8192];
-            size_t key_len, signature_len, len;
+            size_t key_len = 0, signature_len = 0, len = 0;
             assert_true(bytes_of(one, "pk", key, sizeof key, &key_len));
             assert_true(bytes_of(one, "sig", signature, sizeof signature, &signature_len));
             assert_true(bytes_of(one, "msg", message, sizeof message, &len));
