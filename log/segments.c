@@ -82,7 +82,7 @@ static int load(struct dsdn_segments *s, struct dsdn_segment_info *info, uint64_
 /* Load the segments from list[from] (its path may be there already) up to the tail. */
 static int walk(struct dsdn_segments *s, size_t from, struct dsdn_error *error)
 {
-    uint8_t before[32] = {0}, last[32];
+    uint8_t before[32] = {0}, last[32] = {0};
     uint64_t sequence = from < s->cnt ? s->list[from].header.first_sequence : s->durable.first_sequence;
     for (size_t at = from;; at++) {
         struct dsdn_segment_info *info;

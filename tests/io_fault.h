@@ -121,10 +121,10 @@ static inline void fault_apply(uint8_t **bytes, size_t *len, const struct fault_
         memset(*bytes + *len, 0, end - *len);
         *len = end;
     }
-    if (op->bytes && op_len)
-        memcpy(*bytes + op->offset, op->bytes, op_len);
-    else
+    if (!op->bytes)
         *len = end;
+    else if (op_len)
+        memcpy(*bytes + op->offset, op->bytes, op_len);
 }
 
 static inline int fault_open(void *self, const char *path, int flags, mode_t mode)
