@@ -20,7 +20,8 @@ uint32_t dsdn_name_distance(const char *a, const char *b)
         uint32_t diagonal = row[0];
         row[0] = i;
         for (uint32_t j = 1; j <= b_len; j++) {
-            uint32_t change = diagonal + (tolower((unsigned char)a[i - 1]) != tolower((unsigned char)b[j - 1]));
+            uint32_t change =
+                diagonal + (tolower((unsigned char)a[i - 1]) != tolower((unsigned char)b[j - 1]));
             diagonal = row[j];
             uint32_t other = 1 + (row[j] < row[j - 1] ? row[j] : row[j - 1]);
             row[j] = change < other ? change : other;
@@ -60,9 +61,9 @@ struct parser {
     const char *start, *p;
     char *store; /* where the next decoded value goes in filter->text */
     enum token token;
-    enum operator op;     /* of T_OP */
-    const char *at;       /* start of the token */
-    const char *word;     /* of T_WORD and T_STRING: decoded, zero-terminated */
+    enum operator op; /* of T_OP */
+    const char *at;   /* start of the token */
+    const char *word; /* of T_WORD and T_STRING: decoded, zero-terminated */
     uint32_t word_len;
     unsigned depth;
     struct node {
@@ -72,7 +73,8 @@ struct parser {
     int16_t node_cnt;
 };
 
-static bool fail(struct parser *s, const char *at, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static bool fail(struct parser *s, const char *at, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 static bool fail(struct parser *s, const char *at, const char *format, ...)
 {
     char why[256];
@@ -92,7 +94,10 @@ static bool fail_unknown(struct parser *s, const char *at, const char *what, con
     return fail(s, at, "%s %.64s", what, g->wanted);
 }
 
-static bool word_letter(char c) { return isalnum((unsigned char)c) || (c && strchr("_.*?-", c)); }
+static bool word_letter(char c)
+{
+    return isalnum((unsigned char)c) || (c && strchr("_.*?-", c));
+}
 
 static bool next_string(struct parser *s)
 {
@@ -106,17 +111,18 @@ static bool next_string(struct parser *s)
     return true;
 }
 
-/* Reads the next token.  Words and strings are copied, each with a zero byte behind it.  Between two words there is a sign
- * or a space, and a string has quotes, so the copies together are at most one byte longer than the expression. */
+/* Reads the next token.  Words and strings are copied, each with a zero byte behind it.  Between two words
+ * there is a sign or a space, and a string has quotes, so the copies together are at most one byte longer
+ * than the expression. */
 static bool next(struct parser *s)
 {
     static const struct {
         char text[3];
         enum token token;
         enum operator op;
-    } signs[] = {{"&&", T_AND, 0},     {"||", T_OR, 0},      {"==", T_OP, OP_EQ}, {"!=", T_OP, OP_NE}, {"=~", T_OP, OP_GLOB},
-                 {"<=", T_OP, OP_LE},  {">=", T_OP, OP_GE},  {"<", T_OP, OP_LT},  {">", T_OP, OP_GT},  {"!", T_NOT, 0},
-                 {"(", T_OPEN, 0},     {")", T_CLOSE, 0}};
+    } signs[] = {{"&&", T_AND, 0},      {"||", T_OR, 0},     {"==", T_OP, OP_EQ}, {"!=", T_OP, OP_NE},
+                 {"=~", T_OP, OP_GLOB}, {"<=", T_OP, OP_LE}, {">=", T_OP, OP_GE}, {"<", T_OP, OP_LT},
+                 {">", T_OP, OP_GT},    {"!", T_NOT, 0},     {"(", T_OPEN, 0},    {")", T_CLOSE, 0}};
     while (isspace((unsigned char)*s->p)) s->p++;
     s->at = s->p;
     if (!*s->p) {
@@ -158,7 +164,8 @@ static bool parse_number(struct value *v)
     if (!*p) return false;
     uint64_t n = 0;
     for (; *p; p++)
-        if (*p < '0' || *p > '9' || __builtin_mul_overflow(n, 10u, &n) || __builtin_add_overflow(n, (uint64_t)(*p - '0'), &n))
+        if (*p < '0' || *p > '9' || __builtin_mul_overflow(n, 10u, &n) ||
+            __builtin_add_overflow(n, (uint64_t)(*p - '0'), &n))
             return false;
     if (negative && n > (uint64_t)INT64_MAX + 1) return false;
     v->negative = negative && n;
@@ -257,8 +264,8 @@ static bool compile_event(struct parser *s, struct test *t, bool family, const c
 }
 
 /* outcome and code: a name becomes its number. */
-static bool compile_named(struct parser *s, struct test *t, const struct dsdn_filter_name *names, uint32_t cnt,
-                          const char *what, const char *value_at)
+static bool compile_named(struct parser *s, struct test *t, const struct dsdn_filter_name *names,
+                          uint32_t cnt, const char *what, const char *value_at)
 {
     if (t->value.is_number && !t->value.quoted && t->op != OP_GLOB) return true;
     struct guess guess = guess_for(t->value.text);
@@ -296,10 +303,11 @@ static bool compile_author(struct parser *s, struct test *t, const char *value_a
 static const struct {
     const char *name;
     enum subject subject;
-} subjects[] = {{"seq", ON_SEQ},       {"index", ON_INDEX}, {"time", ON_TIME},       {"type", ON_EVENT},
-                {"family", ON_EVENT},  {"author", ON_AUTHOR}, {"outcome", ON_OUTCOME}, {"code", ON_CODE}};
+} subjects[] = {{"seq", ON_SEQ},      {"index", ON_INDEX},   {"time", ON_TIME},       {"type", ON_EVENT},
+                {"family", ON_EVENT}, {"author", ON_AUTHOR}, {"outcome", ON_OUTCOME}, {"code", ON_CODE}};
 
-static bool compile_test(struct parser *s, const char *name, const char *name_at, struct test *t, const char *value_at)
+static bool compile_test(struct parser *s, const char *name, const char *name_at, struct test *t,
+                         const char *value_at)
 {
     const struct dsdn_filter_names *names = &s->filter->names;
     if (strncmp(name, "payload.", 8) == 0) {
@@ -316,7 +324,8 @@ static bool compile_test(struct parser *s, const char *name, const char *name_at
         case ON_AUTHOR: return compile_author(s, t, value_at);
         case ON_OUTCOME:
             return compile_named(s, t, names->outcomes, names->outcome_cnt, "no outcome is called", value_at);
-        case ON_CODE: return compile_named(s, t, names->codes, names->code_cnt, "no code is called", value_at);
+        case ON_CODE:
+            return compile_named(s, t, names->codes, names->code_cnt, "no code is called", value_at);
         default:
             if (t->op == OP_GLOB) return fail(s, value_at, "%s is a number: =~ is for text and hex", name);
             if (!t->value.is_number || t->value.quoted)
@@ -327,7 +336,8 @@ static bool compile_test(struct parser *s, const char *name, const char *name_at
     /* A field without "payload." is the likeliest slip. */
     for (uint32_t e = 0; e < s->table->event_cnt; e++)
         for (const struct dsdn_field *f = s->table->events[e].fields(); f->name; f++)
-            if (strcmp(f->name, name) == 0) return fail(s, name_at, "no field %.64s; did you mean payload.%s?", name, name);
+            if (strcmp(f->name, name) == 0)
+                return fail(s, name_at, "no field %.64s; did you mean payload.%s?", name, name);
     return fail_unknown(s, name_at, "no field", &guess);
 }
 
@@ -433,8 +443,9 @@ static int16_t wire(struct parser *s, int16_t at, int16_t yes, int16_t no)
     return n->left;
 }
 
-int dsdn_filter_compile(const char *text, const struct dsdn_event_table *table, const struct dsdn_filter_names *names,
-                        struct dsdn_filter **filter, struct dsdn_error *error)
+int dsdn_filter_compile(const char *text, const struct dsdn_event_table *table,
+                        const struct dsdn_filter_names *names, struct dsdn_filter **filter,
+                        struct dsdn_error *error)
 {
     *filter = NULL;
     if (strlen(text) > DSDN_FILTER_TEXT_MAX)
@@ -442,7 +453,9 @@ int dsdn_filter_compile(const char *text, const struct dsdn_event_table *table, 
     /* One block: the filter, then what its tests know about each event. */
     size_t per_test = table->event_cnt * (sizeof(struct dsdn_field *) + sizeof(bool));
     struct dsdn_filter *f = calloc(1, sizeof *f + DSDN_FILTER_TESTS_MAX * per_test);
-    if (!f) return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for a filter over %u event types", table->event_cnt);
+    if (!f)
+        return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for a filter over %u event types",
+                         table->event_cnt);
     f->table = table;
     if (names) f->names = *names;
     const struct dsdn_field **fields = (const struct dsdn_field **)(f + 1);
@@ -451,7 +464,8 @@ int dsdn_filter_compile(const char *text, const struct dsdn_event_table *table, 
         f->tests[i].fields = fields + i * table->event_cnt;
         f->tests[i].hits = hits + i * table->event_cnt;
     }
-    struct parser s = {.table = table, .filter = f, .error = error, .start = text, .p = text, .store = f->text};
+    struct parser s = {
+        .table = table, .filter = f, .error = error, .start = text, .p = text, .store = f->text};
     int16_t root = next(&s) ? parse_or(&s) : (int16_t)-1;
     if (root >= 0 && s.token != T_END) {
         fail(&s, s.at, s.token == T_CLOSE ? "this ) closes nothing" : "&& or || is missing here");
@@ -466,4 +480,7 @@ int dsdn_filter_compile(const char *text, const struct dsdn_event_table *table, 
     return DSDN_OK;
 }
 
-void dsdn_filter_free(struct dsdn_filter *filter) { free(filter); }
+void dsdn_filter_free(struct dsdn_filter *filter)
+{
+    free(filter);
+}

@@ -17,7 +17,10 @@ static uint8_t letter(const struct letters *t, size_t i)
     return (uint8_t) "0123456789abcdef"[i % 2 ? t->bytes[i / 2] & 15 : t->bytes[i / 2] >> 4];
 }
 
-static struct letters hex_of(const uint8_t *bytes, size_t len) { return (struct letters){bytes, 2 * len, true}; }
+static struct letters hex_of(const uint8_t *bytes, size_t len)
+{
+    return (struct letters){bytes, 2 * len, true};
+}
 
 /* The letter behind one character of UTF-8. */
 static size_t next_character(const struct letters *t, size_t i)
@@ -120,7 +123,8 @@ static bool field(const struct test *t, const struct dsdn_field *f, const void *
     uint64_t bits = 0;
     const uint8_t *bytes = NULL;
     bool present = true;
-    if (kind->form == DSDN_FORM_NUMBER || kind->form == DSDN_FORM_DECIMAL) present = dsdn_field_number(f, event, &bits);
+    if (kind->form == DSDN_FORM_NUMBER || kind->form == DSDN_FORM_DECIMAL)
+        present = dsdn_field_number(f, event, &bits);
     if (kind->form == DSDN_FORM_HEX) present = (bytes = dsdn_field_pointer(f, event)) != NULL;
     if (t->value.is_null) return present == (t->op == OP_NE);
     if (!present) return t->op == OP_NE;
@@ -157,7 +161,8 @@ bool dsdn_filter_match(const struct dsdn_filter *filter, const struct dsdn_filte
         case ON_TIME: holds = number(t, false, e->time_ms); break;
         case ON_AUTHOR: holds = letters(t, hex_of(e->author, 32)); break;
         case ON_OUTCOME:
-            holds = e->outcome >= 0 && name(t, filter->names.outcomes, filter->names.outcome_cnt, (uint32_t)e->outcome);
+            holds = e->outcome >= 0 &&
+                    name(t, filter->names.outcomes, filter->names.outcome_cnt, (uint32_t)e->outcome);
             break;
         case ON_CODE:
             holds = e->outcome >= 0 && name(t, filter->names.codes, filter->names.code_cnt, e->code);
@@ -166,8 +171,10 @@ bool dsdn_filter_match(const struct dsdn_filter *filter, const struct dsdn_filte
         case ON_PAYLOAD:
             if (!t->fields[e->event]) break;
             if (payload == NOT_YET)
-                payload = dsdn_event_decode(&filter->table->events[e->event], e->version, e->payload, e->len, &event, NULL)
-                              ? DAMAGED : DECODED;
+                payload = dsdn_event_decode(&filter->table->events[e->event], e->version, e->payload, e->len,
+                                            &event, NULL)
+                              ? DAMAGED
+                              : DECODED;
             holds = payload == DECODED && field(t, t->fields[e->event], &event);
             break;
         }

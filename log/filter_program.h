@@ -1,7 +1,7 @@
 /* filter_program.h: a compiled filter: between filter.c, which makes it, and filter_match.c, which runs it.
  *
- * A program is a row of tests.  Each says where to go on when it holds and when it does not, so that && || and ! cost
- * nothing and evaluation stops as early as it can. */
+ * A program is a row of tests.  Each says where to go on when it holds and when it does not, so that && ||
+ * and ! cost nothing and evaluation stops as early as it can. */
 #ifndef DSDN_LOG_FILTER_PROGRAM_H
 #define DSDN_LOG_FILTER_PROGRAM_H
 
@@ -9,7 +9,7 @@
 #include "log/kind.h"
 
 enum subject { ON_SEQ, ON_INDEX, ON_TIME, ON_AUTHOR, ON_OUTCOME, ON_CODE, ON_EVENT, ON_PAYLOAD };
-enum operator { OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE, OP_GLOB };
+enum operator{ OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE, OP_GLOB };
 enum { ACCEPT = -1, REJECT = -2 };
 
 struct value {

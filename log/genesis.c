@@ -5,6 +5,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* next_RECORD takes the next record from the front of a list that was decoded before. */
+#define NEXT(record)                                                                                         \
+    static bool next_##record(struct dsdn_list *left, struct dsdn_rec_##record *one)                         \
+    {                                                                                                        \
+        if (!left->count) return false;                                                                      \
+        const uint8_t *p = dsdn_get_##record(left->items, left->items + left->len, one);                     \
+        if (!p) return false;                                                                                \
+        *left = (struct dsdn_list){p, left->count - 1, left->len - (uint32_t)(p - left->items)};             \
+        return true;                                                                                         \
+    }
+NEXT(parameter)
+NEXT(allocation)
+NEXT(validator_entry)
+NEXT(member)
+
 /* ---- parameters ------------------------------------------------------------------------------ */
 
 const struct dsdn_parameter_desc dsdn_parameters[DSDN_PARAMETER_CNT] = {
@@ -23,21 +38,14 @@ const struct dsdn_parameter_desc *dsdn_parameter_find(const void *name, size_t l
 
 int64_t dsdn_genesis_parameter(const struct dsdn_ev_genesis_declared *genesis, uint32_t index)
 {
-    const uint8_t *p = genesis->params.items, *end = p + genesis->params.len;
     struct dsdn_rec_parameter parameter;
-    for (uint32_t i = 0; i < genesis->params.count && (p = dsdn_get_parameter(p, end, &parameter)); i++)
+    for (struct dsdn_list left = genesis->params; next_parameter(&left, &parameter);)
         if (dsdn_parameter_find(parameter.key.bytes, parameter.key.len) == &dsdn_parameters[index])
             return parameter.value;
     return dsdn_parameters[index].value;
 }
 
 /* ---- checks ---------------------------------------------------------------------------------- */
-
-/* Walks a list that was decoded before: `one` is filled item by item. */
-#define EACH(record, list, one)                                                                                \
-    (struct dsdn_list left_ = (list);                                                                          \
-     left_.count && (left_.items = dsdn_get_##record(left_.items, (list).items + (list).len, &(one)));         \
-     left_.count--)
 
 static int refuse(struct dsdn_error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static int refuse(struct dsdn_error *error, const char *format, ...)
@@ -67,8 +75,10 @@ static int check_primary(const struct dsdn_ev_genesis_declared *g, struct dsdn_e
     const uint8_t *ns = g->da_namespace;
     struct dsdn_view chain = g->da_chain_id;
     if (!chain.len) {
-        if (!zero(ns, 29)) return refuse(error, "a network without a primary (empty da_chain_id) has da_namespace zero");
-        if (g->da_start) return refuse(error, "a network without a primary (empty da_chain_id) has da_start 0");
+        if (!zero(ns, 29))
+            return refuse(error, "a network without a primary (empty da_chain_id) has da_namespace zero");
+        if (g->da_start)
+            return refuse(error, "a network without a primary (empty da_chain_id) has da_start 0");
         if (!dsdn_zero32(g->da_start_hash))
             return refuse(error, "a network without a primary (empty da_chain_id) has da_start_hash zero");
         return DSDN_OK;
@@ -76,7 +86,8 @@ static int check_primary(const struct dsdn_ev_genesis_declared *g, struct dsdn_e
     bool public = (starts_with(chain, "celestia") && chain.len == 8) || starts_with(chain, "mocha-") ||
                   starts_with(chain, "arabica-");
     if (!public) return DSDN_OK; /* mocks and local chains take any namespace */
-    if (ns[0] != 0) return refuse(error, "da_namespace has version %u; Celestia takes version 0 for data", ns[0]);
+    if (ns[0] != 0)
+        return refuse(error, "da_namespace has version %u; Celestia takes version 0 for data", ns[0]);
     if (!zero(ns + 1, 18)) return refuse(error, "da_namespace needs 18 zero bytes behind its version byte");
     if (zero(ns + 1, 27)) return refuse(error, "da_namespace is reserved by Celestia (ids 0 to 255)");
     return DSDN_OK;
@@ -87,7 +98,7 @@ static bool is_validator(struct dsdn_list validators, uint32_t count, const uint
 {
     struct dsdn_rec_validator_entry validator;
     validators.count = count;
-    for EACH (validator_entry, validators, validator)
+    for (struct dsdn_list left = validators; next_validator_entry(&left, &validator);)
         if (dsdn_equal32(validator.id, id)) return true;
     return false;
 }
@@ -97,12 +108,13 @@ static int check_committee(const struct dsdn_ev_genesis_declared *g, struct dsdn
     uint32_t n = g->committee.count, at = 0, needed = 2 * n / 3 + 1;
     uint8_t ids[255][32], shares[65536 / 8] = {0};
     struct dsdn_rec_member member;
+    if (n > 255) return refuse(error, "a committee of %u; at most 255", n);
     if (!g->group_public) return refuse(error, "the committee has no group_public");
     if (dsdn_zero32(g->group_public)) return refuse(error, "group_public is zero");
     if (g->committee_threshold != needed && !(n == 3 && g->committee_threshold == 2))
-        return refuse(error, "committee_threshold is %u; a committee of %u needs %u%s", g->committee_threshold, n, needed,
-                      n == 3 ? " or 2" : "");
-    for EACH (member, g->committee, member) {
+        return refuse(error, "committee_threshold is %u; a committee of %u needs %u%s",
+                      g->committee_threshold, n, needed, n == 3 ? " or 2" : "");
+    for (struct dsdn_list left = g->committee; next_member(&left, &member);) {
         if (!is_validator(g->validators, g->validators.count, member.validator_id))
             return refuse(error, "committee[%u].validator_id is no validator of this genesis", at);
         if (member.share_index == 0) return refuse(error, "committee[%u].share_index is 0", at);
@@ -119,8 +131,10 @@ static int check_committee(const struct dsdn_ev_genesis_declared *g, struct dsdn
 
 static int check_authority(const struct dsdn_ev_genesis_declared *g, struct dsdn_error *error)
 {
-    if (g->coordinator && g->committee.count) return refuse(error, "coordinator and committee are both given");
-    if (!g->coordinator && !g->committee.count) return refuse(error, "neither coordinator nor committee is given");
+    if (g->coordinator && g->committee.count)
+        return refuse(error, "coordinator and committee are both given");
+    if (!g->coordinator && !g->committee.count)
+        return refuse(error, "neither coordinator nor committee is given");
     if (g->committee.count) return check_committee(g, error);
     /* A publisher of 32 zero bytes marks a takeover batch. */
     if (dsdn_zero32(g->coordinator)) return refuse(error, "coordinator is zero");
@@ -134,14 +148,16 @@ static int check_params(const struct dsdn_ev_genesis_declared *g, struct dsdn_er
     struct dsdn_rec_parameter parameter;
     const struct dsdn_parameter_desc *before = NULL;
     uint32_t at = 0;
-    for EACH (parameter, g->params, parameter) {
+    for (struct dsdn_list left = g->params; next_parameter(&left, &parameter);) {
         const struct dsdn_parameter_desc *desc = dsdn_parameter_find(parameter.key.bytes, parameter.key.len);
         if (!desc) return refuse(error, "params[%u].key names no parameter", at);
         if (before && before >= desc) /* dsdn_parameters is sorted by name */
-            return refuse(error, "params[%u] (%s) is not behind its predecessor: sort by key, each once", at, desc->name);
+            return refuse(error, "params[%u] (%s) is not behind its predecessor: sort by key, each once", at,
+                          desc->name);
         if (parameter.value < desc->least || parameter.value > desc->most)
-            return refuse(error, "%s is %lld; allowed are %lld to %lld %s", desc->name, (long long)parameter.value,
-                          (long long)desc->least, (long long)desc->most, desc->unit);
+            return refuse(error, "%s is %lld; allowed are %lld to %lld %s", desc->name,
+                          (long long)parameter.value, (long long)desc->least, (long long)desc->most,
+                          desc->unit);
         before = desc;
         at++;
     }
@@ -154,7 +170,7 @@ static int check_accounts(const struct dsdn_ev_genesis_declared *g, struct dsdn_
     struct dsdn_rec_allocation allocation;
     uint64_t supply[256] = {0};
     uint32_t at = 0;
-    for EACH (validator_entry, g->validators, validator) {
+    for (struct dsdn_list left = g->validators; next_validator_entry(&left, &validator);) {
         uint64_t *sum = &supply[validator.stake.asset];
         if (is_validator(g->validators, at, validator.id))
             return refuse(error, "validators[%u].id occurs twice", at);
@@ -163,10 +179,11 @@ static int check_accounts(const struct dsdn_ev_genesis_declared *g, struct dsdn_
         at++;
     }
     at = 0;
-    for EACH (allocation, g->allocations, allocation) {
+    for (struct dsdn_list left = g->allocations; next_allocation(&left, &allocation);) {
         uint64_t *sum = &supply[allocation.amount.asset];
         if (__builtin_add_overflow(*sum, allocation.amount.units, sum))
-            return refuse(error, "asset %u overflows 64 bits at allocations[%u]", allocation.amount.asset, at);
+            return refuse(error, "asset %u overflows 64 bits at allocations[%u]", allocation.amount.asset,
+                          at);
         at++;
     }
     return DSDN_OK;
@@ -175,7 +192,8 @@ static int check_accounts(const struct dsdn_ev_genesis_declared *g, struct dsdn_
 int dsdn_genesis_check(const struct dsdn_ev_genesis_declared *g, struct dsdn_error *error)
 {
     if (!g->network_id.len) return refuse(error, "network_id is empty");
-    if (!g->version_major) return refuse(error, "protocol version 0.%u.%u enables no event", g->version_minor, g->version_patch);
+    if (!g->version_major)
+        return refuse(error, "protocol version 0.%u.%u enables no event", g->version_minor, g->version_patch);
     if (!g->chain_profile) return refuse(error, "chain_profile is 0; 1 is devnet, 2 testnet, 3 mainnet");
     uint8_t pct = g->quorum_threshold_pct;
     if (pct > 100 || (pct < 67 && (pct != 0 || g->quorum_members.count)))
@@ -183,7 +201,8 @@ int dsdn_genesis_check(const struct dsdn_ev_genesis_declared *g, struct dsdn_err
                       g->quorum_members.count ? "" : ", or 0 without members");
     if (g->founder_m > g->founder_keys.count)
         return refuse(error, "founder_m is %u of %u founders", g->founder_m, g->founder_keys.count);
-    if (!g->founder_m && g->founder_keys.count) return refuse(error, "founder_m is 0: no founder would have to agree");
+    if (!g->founder_m && g->founder_keys.count)
+        return refuse(error, "founder_m is 0: no founder would have to agree");
     int (*const checks[])(const struct dsdn_ev_genesis_declared *, struct dsdn_error *) = {
         check_primary, check_authority, check_params, check_accounts};
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {
@@ -195,7 +214,10 @@ int dsdn_genesis_check(const struct dsdn_ev_genesis_declared *g, struct dsdn_err
 
 /* ---- making one ------------------------------------------------------------------------------ */
 
-static const struct dsdn_event_desc *desc(void) { return &dsdn_event_table.events[dsdn_EVENT_genesis_declared]; }
+static const struct dsdn_event_desc *desc(void)
+{
+    return &dsdn_event_table.events[dsdn_EVENT_genesis_declared];
+}
 
 enum { VERSION = 1 };
 
@@ -227,7 +249,8 @@ static uint8_t *buffer(size_t len, struct dsdn_error *error)
     return bytes;
 }
 
-int dsdn_genesis_encode(struct dsdn_genesis *g, const struct dsdn_ev_genesis_declared *from, struct dsdn_error *error)
+int dsdn_genesis_encode(struct dsdn_genesis *g, const struct dsdn_ev_genesis_declared *from,
+                        struct dsdn_error *error)
 {
     uint32_t len;
     uint8_t *bytes = buffer(DSDN_GENESIS_MAX, error);
@@ -243,7 +266,8 @@ int dsdn_genesis_encode(struct dsdn_genesis *g, const struct dsdn_ev_genesis_dec
 int dsdn_genesis_decode(struct dsdn_genesis *g, const uint8_t *bytes, size_t len, struct dsdn_error *error)
 {
     if (len > DSDN_GENESIS_MAX)
-        return dsdn_fail(error, DSDN_E_TOO_LARGE, "a genesis of %zu bytes; at most %u", len, DSDN_GENESIS_MAX);
+        return dsdn_fail(error, DSDN_E_TOO_LARGE, "a genesis of %zu bytes; at most %u", len,
+                         DSDN_GENESIS_MAX);
     uint8_t *copy = buffer(len + 1, error); /* never malloc(0) */
     if (!copy) return DSDN_E_NO_MEMORY;
     if (len) memcpy(copy, bytes, len);
@@ -259,7 +283,8 @@ int dsdn_genesis_parse(struct dsdn_genesis *g, const void *text, size_t len, str
     if (rc) return rc;
     uint8_t *bytes = buffer(DSDN_GENESIS_MAX, error);
     if (!bytes) return DSDN_E_NO_MEMORY;
-    rc = dsdn_json_read_event(&dsdn_event_table, root, &event, &version, bytes, DSDN_GENESIS_MAX, &bytes_len, error);
+    rc = dsdn_json_read_event(&dsdn_event_table, root, &event, &version, bytes, DSDN_GENESIS_MAX, &bytes_len,
+                              error);
     if (!rc && event != dsdn_EVENT_genesis_declared)
         rc = refuse(error, "the file holds a %s", dsdn_event_table.events[event].name);
     if (rc) {
@@ -269,7 +294,8 @@ int dsdn_genesis_parse(struct dsdn_genesis *g, const void *text, size_t len, str
     return adopt(g, shrink(bytes, bytes_len), bytes_len, error);
 }
 
-int dsdn_genesis_load(struct dsdn_genesis *g, const struct dsdn_io *io, const char *path, struct dsdn_error *error)
+int dsdn_genesis_load(struct dsdn_genesis *g, const struct dsdn_io *io, const char *path,
+                      struct dsdn_error *error)
 {
     uint8_t *text;
     size_t len;

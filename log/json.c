@@ -201,8 +201,14 @@ static void put_number(struct dsdn_text *t, uint64_t bits, bool is_signed, const
     dsdn_text_put(t, p, len);
 }
 
-void dsdn_text_u64(struct dsdn_text *t, uint64_t number) { put_number(t, number, false, ""); }
-void dsdn_text_i64(struct dsdn_text *t, int64_t number) { put_number(t, (uint64_t)number, true, ""); }
+void dsdn_text_u64(struct dsdn_text *t, uint64_t number)
+{
+    put_number(t, number, false, "");
+}
+void dsdn_text_i64(struct dsdn_text *t, int64_t number)
+{
+    put_number(t, (uint64_t)number, true, "");
+}
 
 void dsdn_text_decimal(struct dsdn_text *t, uint64_t bits, bool is_signed)
 {
@@ -229,7 +235,8 @@ void dsdn_text_null(struct dsdn_text *t)
 
 /* ---- events ---------------------------------------------------------------------------------- */
 
-static void write_fields(struct dsdn_text *t, const struct dsdn_field *fields, uint8_t version, const void *from);
+static void write_fields(struct dsdn_text *t, const struct dsdn_field *fields, uint8_t version,
+                         const void *from);
 
 /* The list was decoded as part of its event, so every item decodes again. */
 static void write_list(struct dsdn_text *t, const struct dsdn_field *f, const struct dsdn_list *list)
@@ -256,8 +263,10 @@ static void write_value(struct dsdn_text *t, const struct dsdn_field *f, const v
     uint64_t bits;
     switch (kind->form) {
     case DSDN_FORM_NUMBER:
-        if (!dsdn_field_number(f, from, &bits)) dsdn_text_null(t);
-        else dsdn_text_i64(t, (int64_t)bits);
+        if (!dsdn_field_number(f, from, &bits))
+            dsdn_text_null(t);
+        else
+            dsdn_text_i64(t, (int64_t)bits);
         break;
     case DSDN_FORM_DECIMAL:
         dsdn_field_number(f, from, &bits);
@@ -265,8 +274,10 @@ static void write_value(struct dsdn_text *t, const struct dsdn_field *f, const v
         break;
     case DSDN_FORM_HEX: {
         const uint8_t *bytes = dsdn_field_pointer(f, from);
-        if (bytes) dsdn_text_hex(t, bytes, kind->width);
-        else dsdn_text_null(t);
+        if (bytes)
+            dsdn_text_hex(t, bytes, kind->width);
+        else
+            dsdn_text_null(t);
         break;
     }
     case DSDN_FORM_AMOUNT: {
@@ -282,8 +293,10 @@ static void write_value(struct dsdn_text *t, const struct dsdn_field *f, const v
     case DSDN_FORM_TEXT:
     case DSDN_FORM_BYTES: {
         const struct dsdn_view *v = at;
-        if (kind->form == DSDN_FORM_TEXT) dsdn_text_bytes(t, v->bytes, v->len);
-        else dsdn_text_hex(t, v->bytes, v->len);
+        if (kind->form == DSDN_FORM_TEXT)
+            dsdn_text_bytes(t, v->bytes, v->len);
+        else
+            dsdn_text_hex(t, v->bytes, v->len);
         break;
     }
     case DSDN_FORM_HASHES:
@@ -291,7 +304,8 @@ static void write_value(struct dsdn_text *t, const struct dsdn_field *f, const v
     }
 }
 
-static void write_fields(struct dsdn_text *t, const struct dsdn_field *fields, uint8_t version, const void *from)
+static void write_fields(struct dsdn_text *t, const struct dsdn_field *fields, uint8_t version,
+                         const void *from)
 {
     dsdn_text_open(t, '{');
     for (const struct dsdn_field *f = fields; f->name; f++) {

@@ -1,5 +1,5 @@
-/* json_read.c: the reader of json.h.  One pass checks a whole document; after it every scan below may trust the syntax,
- * so values are found by skipping and nothing is ever allocated. */
+/* json_read.c: the reader of json.h.  One pass checks a whole document; after it every scan below may trust
+ * the syntax, so values are found by skipping and nothing is ever allocated. */
 #include "log/json.h"
 #include "log/kind.h"
 
@@ -34,7 +34,10 @@ static bool expect(struct checker *c, char wanted, const char *what)
 
 static int hex_digit(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
 }
 
 /* The number of four hex digits at p, or -1. */
@@ -60,7 +63,8 @@ static bool check_unicode(struct checker *c)
     if (v >= 0xdc00 && v < 0xe000) return wrong(c, "a low surrogate without its high one");
     c->p += 4;
     if (!high) return true;
-    if (c->end - c->p < 6 || c->p[0] != '\\' || c->p[1] != 'u') return wrong(c, "a high surrogate without its low one");
+    if (c->end - c->p < 6 || c->p[0] != '\\' || c->p[1] != 'u')
+        return wrong(c, "a high surrogate without its low one");
     v = hex4(c->p + 2, c->end);
     if (v < 0xdc00 || v >= 0xe000) return wrong(c, "a high surrogate without its low one");
     c->p += 6;
@@ -98,8 +102,10 @@ static bool digits(struct checker *c)
 static bool check_number(struct checker *c)
 {
     if (*c->p == '-') c->p++;
-    if (c->p < c->end && *c->p == '0') c->p++;
-    else if (!digits(c)) return false;
+    if (c->p < c->end && *c->p == '0')
+        c->p++;
+    else if (!digits(c))
+        return false;
     if (c->p < c->end && *c->p == '.') {
         c->p++;
         if (!digits(c)) return false;
@@ -160,12 +166,15 @@ static bool check_value(struct checker *c, unsigned depth)
     }
 }
 
-int dsdn_json_check(const void *text, size_t len, size_t max, struct dsdn_json *root, struct dsdn_error *error)
+int dsdn_json_check(const void *text, size_t len, size_t max, struct dsdn_json *root,
+                    struct dsdn_error *error)
 {
     const char *base = text;
-    if (len > max) return dsdn_fail(error, DSDN_E_TOO_LARGE, "JSON of %zu bytes; at most %zu are read", len, max);
+    if (len > max)
+        return dsdn_fail(error, DSDN_E_TOO_LARGE, "JSON of %zu bytes; at most %zu are read", len, max);
     if (!len) return dsdn_fail(error, DSDN_E_MALFORMED, "the JSON document is empty");
-    if (!dsdn_utf8_valid((const uint8_t *)base, len)) return dsdn_fail(error, DSDN_E_MALFORMED, "the JSON is not UTF-8");
+    if (!dsdn_utf8_valid((const uint8_t *)base, len))
+        return dsdn_fail(error, DSDN_E_MALFORMED, "the JSON is not UTF-8");
     struct checker c = {base, base + len, NULL};
     spaces(&c);
     *root = (struct dsdn_json){base, c.p, c.end};
@@ -178,7 +187,8 @@ int dsdn_json_check(const void *text, size_t len, size_t max, struct dsdn_json *
     const char *start = base;
     for (const char *p = base; p < c.p; p++)
         if (*p == '\n') line++, start = p + 1;
-    dsdn_fail(error, DSDN_E_MALFORMED, "JSON line %u, column %zu: %s", line, (size_t)(c.p - start) + 1, c.what);
+    dsdn_fail(error, DSDN_E_MALFORMED, "JSON line %u, column %zu: %s", line, (size_t)(c.p - start) + 1,
+              c.what);
     dsdn_error_at(error, NULL, (uint64_t)(c.p - base));
     return DSDN_E_MALFORMED;
 }
@@ -202,7 +212,9 @@ static const char *skip_value(const char *p, const char *end)
 {
     unsigned depth = 0;
     if (*p != '"' && *p != '{' && *p != '[') {
-        while (p < end && !(*p == ',' || *p == '}' || *p == ']' || *p == ' ' || *p == '\t' || *p == '\n' || *p == '\r')) p++;
+        while (p < end &&
+               !(*p == ',' || *p == '}' || *p == ']' || *p == ' ' || *p == '\t' || *p == '\n' || *p == '\r'))
+            p++;
         return p;
     }
     do {
@@ -320,7 +332,8 @@ bool dsdn_json_is_string(struct dsdn_json value, const char *string)
     while (*p != '"') {
         uint8_t c[4];
         size_t width = unescape(&p, c);
-        if (strncmp(string, (const char *)c, width) != 0) return false; /* c has no zero byte: stops at string's end */
+        if (strncmp(string, (const char *)c, width) != 0)
+            return false; /* c has no zero byte: stops at string's end */
         string += width;
     }
     return !*string;
@@ -335,7 +348,8 @@ static bool parse_integer(const char *p, const char *end, bool is_signed, uint64
     uint64_t v = 0;
     for (; p < end; p++) {
         if (*p < '0' || *p > '9') return false;
-        if (__builtin_mul_overflow(v, 10u, &v) || __builtin_add_overflow(v, (uint64_t)(*p - '0'), &v)) return false;
+        if (__builtin_mul_overflow(v, 10u, &v) || __builtin_add_overflow(v, (uint64_t)(*p - '0'), &v))
+            return false;
     }
     if (is_signed && v > (uint64_t)INT64_MAX + negative) return false;
     *bits = negative ? 0 - v : v;
@@ -345,7 +359,9 @@ static bool parse_integer(const char *p, const char *end, bool is_signed, uint64
 bool dsdn_json_integer(struct dsdn_json value, int64_t min, int64_t max, int64_t *number)
 {
     uint64_t bits;
-    if (dsdn_json_kind(value) != '0' || !parse_integer(value.at, skip_value(value.at, value.end), true, &bits)) return false;
+    if (dsdn_json_kind(value) != '0' ||
+        !parse_integer(value.at, skip_value(value.at, value.end), true, &bits))
+        return false;
     *number = (int64_t)bits;
     return *number >= min && *number <= max;
 }
@@ -356,7 +372,10 @@ bool dsdn_json_decimal(struct dsdn_json value, bool is_signed, uint64_t *bits)
 }
 
 /* The characters of a string between its quotes, as they are written. */
-static size_t raw_len(struct dsdn_json value) { return (size_t)(skip_string(value.at) - value.at) - 2; }
+static size_t raw_len(struct dsdn_json value)
+{
+    return (size_t)(skip_string(value.at) - value.at) - 2;
+}
 
 bool dsdn_json_hex(struct dsdn_json value, uint8_t *out, size_t len)
 {
@@ -429,10 +448,11 @@ static bool put_count(struct reader *r, const struct path *path, uint32_t count)
     return to != NULL;
 }
 
-static bool read_fields(struct reader *r, const struct dsdn_field *fields, uint8_t version, struct dsdn_json value,
-                        const struct path *path);
+static bool read_fields(struct reader *r, const struct dsdn_field *fields, uint8_t version,
+                        struct dsdn_json value, const struct path *path);
 
-static bool read_number(struct reader *r, const struct dsdn_field *f, struct dsdn_json v, const struct path *path)
+static bool read_number(struct reader *r, const struct dsdn_field *f, struct dsdn_json v,
+                        const struct path *path)
 {
     const struct dsdn_kind_info *kind = &dsdn_kinds[f->kind];
     int64_t number, min = kind->is_signed ? INT32_MIN : 0, max = (int64_t)dsdn_field_max(f);
@@ -447,7 +467,8 @@ static bool read_decimal(struct reader *r, bool is_signed, struct dsdn_json v, c
 {
     uint64_t bits;
     if (!dsdn_json_decimal(v, is_signed, &bits))
-        return bad(r, path, v, "expected %s 64-bit number as a string, as in \"12\"", is_signed ? "a signed" : "an unsigned");
+        return bad(r, path, v, "expected %s 64-bit number as a string, as in \"12\"",
+                   is_signed ? "a signed" : "an unsigned");
     uint8_t *to = take(r, path, 8);
     if (to) dsdn_store64(to, bits);
     return to != NULL;
@@ -477,7 +498,8 @@ static bool read_amount(struct reader *r, struct dsdn_json v, const struct path 
     return read_decimal(r, false, units, &units_path);
 }
 
-static bool read_text(struct reader *r, const struct dsdn_field *f, struct dsdn_json v, const struct path *path)
+static bool read_text(struct reader *r, const struct dsdn_field *f, struct dsdn_json v,
+                      const struct path *path)
 {
     if (*v.at != '"') return bad(r, path, v, "expected a string");
     size_t len = 0;
@@ -491,7 +513,8 @@ static bool read_text(struct reader *r, const struct dsdn_field *f, struct dsdn_
     return to && dsdn_json_string(v, to, len, &len);
 }
 
-static bool read_bytes(struct reader *r, const struct dsdn_field *f, struct dsdn_json v, const struct path *path)
+static bool read_bytes(struct reader *r, const struct dsdn_field *f, struct dsdn_json v,
+                       const struct path *path)
 {
     size_t raw = *v.at == '"' ? raw_len(v) : 1;
     if (raw % 2) return bad(r, path, v, "expected an even number of hex digits in quotes");
@@ -499,7 +522,8 @@ static bool read_bytes(struct reader *r, const struct dsdn_field *f, struct dsdn
     return put_count(r, path, (uint32_t)(raw / 2)) && read_hex(r, (uint32_t)(raw / 2), v, path);
 }
 
-static bool read_list(struct reader *r, const struct dsdn_field *f, struct dsdn_json v, const struct path *path)
+static bool read_list(struct reader *r, const struct dsdn_field *f, struct dsdn_json v,
+                      const struct path *path)
 {
     if (*v.at != '[') return bad(r, path, v, "expected an array");
     struct path item = {path, NULL, 0};
@@ -519,7 +543,8 @@ static bool read_list(struct reader *r, const struct dsdn_field *f, struct dsdn_
     return true;
 }
 
-static bool read_value(struct reader *r, const struct dsdn_field *f, struct dsdn_json v, const struct path *path)
+static bool read_value(struct reader *r, const struct dsdn_field *f, struct dsdn_json v,
+                       const struct path *path)
 {
     const struct dsdn_kind_info *kind = &dsdn_kinds[f->kind];
     if (kind->optional) {
@@ -562,8 +587,8 @@ static bool unknown_key(struct reader *r, struct dsdn_json key, const struct pat
     return bad(r, path, key, "unknown field \"%s\"", name);
 }
 
-static bool read_fields(struct reader *r, const struct dsdn_field *fields, uint8_t version, struct dsdn_json value,
-                        const struct path *path)
+static bool read_fields(struct reader *r, const struct dsdn_field *fields, uint8_t version,
+                        struct dsdn_json value, const struct path *path)
 {
     const char *at[DSDN_JSON_FIELDS_MAX] = {NULL};
     if (*value.at != '{') return bad(r, path, value, "expected an object");
@@ -573,14 +598,16 @@ static bool read_fields(struct reader *r, const struct dsdn_field *fields, uint8
         struct path here = {path, fields[i].name, 0};
         if (i >= (int)DSDN_JSON_FIELDS_MAX) return bad(r, &here, w.key, "more fields than this reader holds");
         if (fields[i].since > version)
-            return bad(r, &here, w.key, "a field of version %u in an event of version %u", fields[i].since, version);
+            return bad(r, &here, w.key, "a field of version %u in an event of version %u", fields[i].since,
+                       version);
         if (at[i]) return bad(r, &here, w.key, "twice in one object");
         at[i] = w.value.at;
     }
     for (const struct dsdn_field *f = fields; f->name; f++) {
         struct path here = {path, f->name, 0};
         if (f->since > version) continue;
-        struct dsdn_json v = {value.base, f - fields < (ptrdiff_t)DSDN_JSON_FIELDS_MAX ? at[f - fields] : NULL, value.end};
+        struct dsdn_json v = {
+            value.base, f - fields < (ptrdiff_t)DSDN_JSON_FIELDS_MAX ? at[f - fields] : NULL, value.end};
         if (!v.at && !dsdn_kinds[f->kind].optional && f->kind != DSDN_K_list)
             return bad(r, &here, value, "missing");
         if (!read_value(r, f, v, &here)) return false;
@@ -588,8 +615,8 @@ static bool read_fields(struct reader *r, const struct dsdn_field *fields, uint8
     return true;
 }
 
-int dsdn_json_read_payload(const struct dsdn_event_desc *desc, uint8_t version, struct dsdn_json value, uint8_t *out,
-                           size_t cap, uint32_t *len, struct dsdn_error *error)
+int dsdn_json_read_payload(const struct dsdn_event_desc *desc, uint8_t version, struct dsdn_json value,
+                           uint8_t *out, size_t cap, uint32_t *len, struct dsdn_error *error)
 {
     struct reader r = {out, out + cap, error, 0};
     struct path root = {NULL, "payload", 0};
@@ -624,8 +651,8 @@ int dsdn_json_read_event(const struct dsdn_event_table *table, struct dsdn_json 
         return r.code;
     }
     if (!dsdn_json_integer(number, 1, table->events[index].version, &v)) {
-        bad(&r, &(struct path){NULL, "version", 0}, number, "expected a version of %s: 1 to %u", table->events[index].name,
-            table->events[index].version);
+        bad(&r, &(struct path){NULL, "version", 0}, number, "expected a version of %s: 1 to %u",
+            table->events[index].name, table->events[index].version);
         return r.code;
     }
     *event = (uint32_t)index;

@@ -1,5 +1,5 @@
-/* kind.h: what a program that walks the fields of any event has to know about each field kind (log/codec.h), as one
- * table: JSON, the filter language, the random generator and the reference docs all read it. */
+/* kind.h: what a program that walks the fields of any event has to know about each field kind (log/codec.h),
+ * as one table: JSON, the filter language, the random generator and the reference docs all read it. */
 #ifndef DSDN_LOG_KIND_H
 #define DSDN_LOG_KIND_H
 
@@ -18,12 +18,12 @@ enum dsdn_form {
 };
 
 struct dsdn_kind_info {
-    const char *name;    /* "opt_id" */
+    const char *name; /* "opt_id" */
     enum dsdn_form form;
-    uint8_t width;       /* bytes of a NUMBER, DECIMAL or HEX value on the wire; 0 for the other forms */
-    bool optional;       /* one byte 0 or 1 stands before the value; absent is null in JSON */
-    bool is_signed;      /* of NUMBER and DECIMAL: two's complement */
-    uint64_t max;        /* of NUMBER: largest value; choice and opt_u8 have theirs in the field */
+    uint8_t width;  /* bytes of a NUMBER, DECIMAL or HEX value on the wire; 0 for the other forms */
+    bool optional;  /* one byte 0 or 1 stands before the value; absent is null in JSON */
+    bool is_signed; /* of NUMBER and DECIMAL: two's complement */
+    uint64_t max;   /* of NUMBER: largest value; choice and opt_u8 have theirs in the field */
 };
 
 /* Indexed by enum dsdn_kind. */
@@ -41,8 +41,8 @@ static inline uint64_t dsdn_field_max(const struct dsdn_field *f)
     return (f->kind == DSDN_K_choice || f->kind == DSDN_K_opt_u8) && f->max < max ? f->max : max;
 }
 
-/* dsdn_field_number reads a NUMBER or DECIMAL field of the decoded struct `from`; signed kinds are sign-extended to 64
- * bits.  False when the field is optional and absent. */
+/* dsdn_field_number reads a NUMBER or DECIMAL field of the decoded struct `from`; signed kinds are
+ * sign-extended to 64 bits.  False when the field is optional and absent. */
 bool dsdn_field_number(const struct dsdn_field *f, const void *from, uint64_t *bits);
 
 /* dsdn_field_pointer reads a HEX field: its bytes, or NULL when it is absent. */

@@ -13,7 +13,10 @@ void dsdn_random_seed(struct dsdn_random *r, uint64_t seed)
     }
 }
 
-static uint64_t rotate(uint64_t v, int by) { return v << by | v >> (64 - by); }
+static uint64_t rotate(uint64_t v, int by)
+{
+    return v << by | v >> (64 - by);
+}
 
 uint64_t dsdn_random_next(struct dsdn_random *r)
 {
@@ -47,7 +50,10 @@ void dsdn_random_fill(struct dsdn_random *r, uint8_t *out, size_t len)
 
 /* ---- values ---------------------------------------------------------------------------------- */
 
-static bool one_in(struct dsdn_random *r, uint64_t n) { return dsdn_random_below(r, n) == 0; }
+static bool one_in(struct dsdn_random *r, uint64_t n)
+{
+    return dsdn_random_below(r, n) == 0;
+}
 
 /* A number in 0..max: an edge, a small one, or any. */
 static uint64_t number(struct dsdn_random *r, uint64_t max)
@@ -93,10 +99,23 @@ static void fixed(struct dsdn_random *r, uint8_t *out, size_t len)
 /* len bytes of UTF-8 without zero bytes, rich in characters that escape, split or end a range. */
 static void text(struct dsdn_random *r, uint8_t *out, uint32_t len)
 {
-    static const char *const edges[] = {"\x01",         "\x1f",         "\"",           "\\",           "/",
-                                        "\n",           "\x7f",         "%",            "\xc2\x80",     "\xdf\xbf",
-                                        "\xe0\xa0\x80", "\xed\x9f\xbf", "\xee\x80\x80", "\xef\xbf\xbf", "\xe2\x80\xa8",
-                                        "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf"};
+    static const char *const edges[] = {"\x01",
+                                        "\x1f",
+                                        "\"",
+                                        "\\",
+                                        "/",
+                                        "\n",
+                                        "\x7f",
+                                        "%",
+                                        "\xc2\x80",
+                                        "\xdf\xbf",
+                                        "\xe0\xa0\x80",
+                                        "\xed\x9f\xbf",
+                                        "\xee\x80\x80",
+                                        "\xef\xbf\xbf",
+                                        "\xe2\x80\xa8",
+                                        "\xf0\x90\x80\x80",
+                                        "\xf4\x8f\xbf\xbf"};
     bool plain = one_in(r, 2);
     for (uint32_t i = 0; i < len;) {
         const char *edge = edges[dsdn_random_below(r, sizeof edges / sizeof *edges)];
@@ -110,7 +129,8 @@ static void text(struct dsdn_random *r, uint8_t *out, uint32_t len)
     }
 }
 
-/* count ids in ascending order: either they differ in the first 8 bytes, or (few of them) in the last byte only. */
+/* count ids in ascending order: either they differ in the first 8 bytes, or (few of them) in the last byte
+ * only. */
 static void sorted_ids(struct dsdn_random *r, uint8_t *out, uint32_t count)
 {
     bool close = count <= 256 && one_in(r, 4);
@@ -164,11 +184,12 @@ static struct extent extent_of(const struct dsdn_field *f)
     }
 }
 
-static uint8_t *put_fields(struct dsdn_random *r, const struct dsdn_field *fields, uint8_t version, uint8_t *out,
-                           const uint8_t *end);
+static uint8_t *put_fields(struct dsdn_random *r, const struct dsdn_field *fields, uint8_t version,
+                           uint8_t *out, const uint8_t *end);
 
 /* Writes one field into [out, room_end), which holds at least its shortest form. */
-static uint8_t *put_field(struct dsdn_random *r, const struct dsdn_field *f, uint8_t *out, const uint8_t *room_end)
+static uint8_t *put_field(struct dsdn_random *r, const struct dsdn_field *f, uint8_t *out,
+                          const uint8_t *room_end)
 {
     const struct dsdn_kind_info *kind = &dsdn_kinds[f->kind];
     uint64_t room = (uint64_t)(room_end - out);
@@ -184,7 +205,8 @@ static uint8_t *put_field(struct dsdn_random *r, const struct dsdn_field *f, uin
     case DSDN_FORM_NUMBER:
     case DSDN_FORM_DECIMAL: {
         uint64_t v = kind->is_signed ? number(r, UINT64_MAX) : number(r, dsdn_field_max(f));
-        if (kind->is_signed && one_in(r, 4)) v = (uint64_t)1 << (8 * kind->width - 1); /* the smallest there is */
+        if (kind->is_signed && one_in(r, 4))
+            v = (uint64_t)1 << (8 * kind->width - 1); /* the smallest there is */
         memcpy(out, &v, kind->width);
         return out + kind->width;
     }
@@ -197,8 +219,10 @@ static uint8_t *put_field(struct dsdn_random *r, const struct dsdn_field *f, uin
     case DSDN_FORM_BYTES: {
         uint32_t len = length(r, most);
         out = dsdn_varint_put(out, len);
-        if (kind->form == DSDN_FORM_TEXT) text(r, out, len);
-        else dsdn_random_fill(r, out, len);
+        if (kind->form == DSDN_FORM_TEXT)
+            text(r, out, len);
+        else
+            dsdn_random_fill(r, out, len);
         return out + len;
     }
     case DSDN_FORM_HASHES: {
@@ -211,7 +235,8 @@ static uint8_t *put_field(struct dsdn_random *r, const struct dsdn_field *f, uin
     case DSDN_FORM_RECORDS: {
         uint32_t count = length(r, most);
         out = dsdn_varint_put(out, count);
-        for (uint32_t i = 0; i < count; i++) out = put_fields(r, f->record->fields(), UINT8_MAX, out, room_end);
+        for (uint32_t i = 0; i < count; i++)
+            out = put_fields(r, f->record->fields(), UINT8_MAX, out, room_end);
         return out;
     }
     }
@@ -219,8 +244,8 @@ static uint8_t *put_field(struct dsdn_random *r, const struct dsdn_field *f, uin
 }
 
 /* [out, end) holds at least the shortest form of all fields. */
-static uint8_t *put_fields(struct dsdn_random *r, const struct dsdn_field *fields, uint8_t version, uint8_t *out,
-                           const uint8_t *end)
+static uint8_t *put_fields(struct dsdn_random *r, const struct dsdn_field *fields, uint8_t version,
+                           uint8_t *out, const uint8_t *end)
 {
     uint64_t later = extent_all(fields, version).least; /* what the fields behind this one need */
     for (const struct dsdn_field *f = fields; f->name; f++) {
@@ -231,14 +256,14 @@ static uint8_t *put_fields(struct dsdn_random *r, const struct dsdn_field *field
     return out;
 }
 
-int dsdn_random_payload(struct dsdn_random *r, const struct dsdn_event_desc *desc, uint8_t version, uint8_t *out,
-                        size_t cap, uint32_t *len, struct dsdn_error *error)
+int dsdn_random_payload(struct dsdn_random *r, const struct dsdn_event_desc *desc, uint8_t version,
+                        uint8_t *out, size_t cap, uint32_t *len, struct dsdn_error *error)
 {
     if (cap > UINT32_MAX) cap = UINT32_MAX;
     uint64_t least = extent_all(desc->fields(), version).least;
     if (cap < least)
-        return dsdn_fail(error, DSDN_E_TOO_LARGE, "%s v%u needs %llu bytes, %zu are given", desc->name, version,
-                         (unsigned long long)least, cap);
+        return dsdn_fail(error, DSDN_E_TOO_LARGE, "%s v%u needs %llu bytes, %zu are given", desc->name,
+                         version, (unsigned long long)least, cap);
     *len = (uint32_t)(put_fields(r, desc->fields(), version, out, out + cap) - out);
     return DSDN_OK;
 }

@@ -1,5 +1,5 @@
-/* kinds.h: the catalogue of kinds.def, defined in the one file of a test that includes this, and a walk over both
- * catalogues. */
+/* kinds.h: the catalogue of kinds.def, defined in the one file of a test that includes this, and a walk over
+ * both catalogues. */
 #ifndef DSDN_TESTS_KINDS_H
 #define DSDN_TESTS_KINDS_H
 
@@ -16,7 +16,8 @@
 
 enum { SPACE = 20000 }; /* bytes for a random payload: long lists occur, and tests stay quick */
 
-/* Calls one(desc, version, payload, len) for `times` random payloads of every event and version of both catalogues. */
+/* Calls one(desc, version, payload, len) for `times` random payloads of every event and version of both
+ * catalogues. */
 static inline void each_payload(uint64_t seed, int times,
                                 void (*one)(struct dsdn_random *, const struct dsdn_event_desc *, uint8_t,
                                             const uint8_t *, uint32_t))
@@ -30,7 +31,9 @@ static inline void each_payload(uint64_t seed, int times,
             for (uint8_t version = 1; version <= tables[t]->events[e].version; version++)
                 for (int i = 0; i < times; i++) {
                     uint32_t len;
-                    assert_int_equal(dsdn_random_payload(&random, &tables[t]->events[e], version, payload, SPACE, &len, NULL), 0);
+                    assert_int_equal(dsdn_random_payload(&random, &tables[t]->events[e], version, payload,
+                                                         SPACE, &len, NULL),
+                                     0);
                     one(&random, &tables[t]->events[e], version, payload, len);
                 }
 }

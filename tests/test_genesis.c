@@ -1,5 +1,6 @@
 /* link: --wrap=malloc --wrap=calloc --wrap=realloc --wrap=mmap --wrap=mremap */
-/* The genesis: file, canonical bytes and hash agree; what a network could not live with is refused, with the reason. */
+/* The genesis: file, canonical bytes and hash agree; what a network could not live with is refused, with the
+ * reason. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -22,11 +23,18 @@ static int setup(void **state)
 {
     (void)state;
     for (uint8_t i = 0; i < 16; i++) memset(keys + 32 * i, i + 1, 32);
-    good = (struct dsdn_ev_genesis_declared){
-        .network_id = {(const uint8_t *)"test", 4}, .da_namespace = zeros, .da_start_hash = zeros, .version_major = 1,
-        .quorum_members = {keys, 3, 96}, .quorum_threshold_pct = 67, .chain_profile = DSDN_PROFILE_DEVNET,
-        .genesis_time = 1700000000000, .founder_keys = {keys + 96, 2, 64}, .founder_m = 2, .coordinator = keys + 160,
-        .tss_transcript = zeros};
+    good = (struct dsdn_ev_genesis_declared){.network_id = {(const uint8_t *)"test", 4},
+                                             .da_namespace = zeros,
+                                             .da_start_hash = zeros,
+                                             .version_major = 1,
+                                             .quorum_members = {keys, 3, 96},
+                                             .quorum_threshold_pct = 67,
+                                             .chain_profile = DSDN_PROFILE_DEVNET,
+                                             .genesis_time = 1700000000000,
+                                             .founder_keys = {keys + 96, 2, 64},
+                                             .founder_m = 2,
+                                             .coordinator = keys + 160,
+                                             .tss_transcript = zeros};
     return 0;
 }
 
@@ -45,7 +53,8 @@ static const char good_text[] =
     "\"0505050505050505050505050505050505050505050505050505050505050505\"],\"founder_m\":2,\"validators\":[],"
     "\"coordinator\":\"0606060606060606060606060606060606060606060606060606060606060606\",\"committee\":[],"
     "\"committee_threshold\":0,\"group_public\":null,"
-    "\"tss_transcript\":\"0000000000000000000000000000000000000000000000000000000000000000\",\"profile\":\"\"}}";
+    "\"tss_transcript\":\"0000000000000000000000000000000000000000000000000000000000000000\",\"profile\":"
+    "\"\"}}";
 /* SHA-256 of 14, "dsdn/genesis/1" and the canonical bytes put together by hand. */
 static const char good_hash[] = "746443c08e3f25ab08123395f187075d5d928f770df304d46ff258cf5b300a44";
 
@@ -96,7 +105,8 @@ static void test_load(void **state)
     assert_true(fd >= 0);
     FILE *file = fdopen(fd, "w");
     assert_non_null(file);
-    assert_true(fwrite(good_text, 1, sizeof good_text - 1, file) == sizeof good_text - 1 && fclose(file) == 0);
+    assert_true(fwrite(good_text, 1, sizeof good_text - 1, file) == sizeof good_text - 1 &&
+                fclose(file) == 0);
     assert_int_equal(dsdn_genesis_load(&genesis, &dsdn_io_system, path, &error), 0);
     assert_int_equal(genesis.event.founder_m, 2);
     dsdn_genesis_free(&genesis);
@@ -118,11 +128,11 @@ static void refused(const struct dsdn_ev_genesis_declared *g, const char *messag
         fail_msg("%s: %d %s", message ? message : "good", rc, error.message);
 }
 
-#define CHANGED(message, ...)                                                                                  \
-    do {                                                                                                       \
-        struct dsdn_ev_genesis_declared g = good;                                                              \
-        __VA_ARGS__;                                                                                           \
-        refused(&g, message);                                                                                  \
+#define CHANGED(message, ...)                                                                                \
+    do {                                                                                                     \
+        struct dsdn_ev_genesis_declared g = good;                                                            \
+        __VA_ARGS__;                                                                                         \
+        refused(&g, message);                                                                                \
     } while (0)
 
 static void test_simple_rules(void **state)
@@ -136,7 +146,8 @@ static void test_simple_rules(void **state)
     CHANGED("quorum_threshold_pct is 101", g.quorum_threshold_pct = 101);
     CHANGED("quorum_threshold_pct is 0", g.quorum_threshold_pct = 0);
     CHANGED(NULL, g.quorum_threshold_pct = 0; g.quorum_members.count = 0; g.quorum_members.len = 0);
-    CHANGED("or 0 without members", g.quorum_threshold_pct = 50; g.quorum_members.count = 0; g.quorum_members.len = 0);
+    CHANGED("or 0 without members", g.quorum_threshold_pct = 50; g.quorum_members.count = 0;
+            g.quorum_members.len = 0);
     CHANGED(NULL, g.quorum_threshold_pct = 100);
     CHANGED("founder_m is 3 of 2 founders", g.founder_m = 3);
     CHANGED("founder_m is 0", g.founder_m = 0);
@@ -155,8 +166,9 @@ static void test_primary(void **state)
     CHANGED("has da_start_hash zero", g.da_start_hash = keys);
     ns[28] = 1;
     CHANGED("has da_namespace zero", g.da_namespace = ns);
-#define ON(chain, message) CHANGED(message, g.da_chain_id = (struct dsdn_view){(const uint8_t *)chain, strlen(chain)};   \
-                                   g.da_namespace = ns; g.da_start = 7; g.da_start_hash = keys)
+#define ON(chain, message)                                                                                   \
+    CHANGED(message, g.da_chain_id = (struct dsdn_view){(const uint8_t *)chain, strlen(chain)};              \
+            g.da_namespace = ns; g.da_start = 7; g.da_start_hash = keys)
     memset(ns, 0, 29);
     ON("private", NULL);
     ON("celestia", "da_namespace is reserved by Celestia");
@@ -196,7 +208,8 @@ static void test_params(void **state)
     struct dsdn_list none = {bytes, 0, 0}, two;
     CHANGED(NULL, g.params = put_param(bytes, none, "fork_window", 20));
     CHANGED("params[0].key names no parameter", g.params = put_param(bytes, none, "fork_windo", 20));
-    CHANGED("fork_window is 0; allowed are 1 to 1000000 heights", g.params = put_param(bytes, none, "fork_window", 0));
+    CHANGED("fork_window is 0; allowed are 1 to 1000000 heights",
+            g.params = put_param(bytes, none, "fork_window", 0));
     two = put_param(bytes, none, "fork_window", 20);
     CHANGED(NULL, g.params = put_param(bytes, two, "origin_lag_max", 60));
     CHANGED("params[1] (fork_window) is not behind", g.params = put_param(bytes, two, "fork_window", 20));
@@ -212,7 +225,8 @@ static void test_params(void **state)
         assert_ptr_equal(dsdn_parameter_find(p[i].name, strlen(p[i].name)), &p[i]);
     }
     assert_true(p[DSDN_PARAMETER_direct_max].most <= p[DSDN_PARAMETER_direct_budget].least);
-    assert_true(p[DSDN_PARAMETER_direct_budget].most + (int64_t)DSDN_BATCH_FIXED_LEN < p[DSDN_PARAMETER_batch_max].least);
+    assert_true(p[DSDN_PARAMETER_direct_budget].most + (int64_t)DSDN_BATCH_FIXED_LEN <
+                p[DSDN_PARAMETER_batch_max].least);
     assert_true(p[DSDN_PARAMETER_batch_max].most <= DSDN_BATCH_LIMIT);
     assert_true(p[DSDN_PARAMETER_direct_max].most <= DSDN_DIRECT_MAX);
     assert_null(dsdn_parameter_find("fork_window2", 12));
@@ -235,8 +249,8 @@ static struct dsdn_list put_validator(uint8_t *out, struct dsdn_list list, const
     return (struct dsdn_list){out, list.count + 1, list.len + 42};
 }
 
-static struct dsdn_list put_member(uint8_t *out, struct dsdn_list list, const uint8_t *id, const uint8_t *validator,
-                                   uint16_t index)
+static struct dsdn_list put_member(uint8_t *out, struct dsdn_list list, const uint8_t *id,
+                                   const uint8_t *validator, uint16_t index)
 {
     uint8_t *p = out + list.len;
     memcpy(p, id, 32);
@@ -253,7 +267,8 @@ static void test_accounts(void **state)
     struct dsdn_list none = {validators, 0, 0}, one = put_validator(validators, none, keys, UINT64_MAX);
     CHANGED(NULL, g.validators = one);
     CHANGED("validators[1].id occurs twice", g.validators = put_validator(validators, one, keys, 0));
-    CHANGED("asset 0 overflows 64 bits at validators[1]", g.validators = put_validator(validators, one, keys + 32, 1));
+    CHANGED("asset 0 overflows 64 bits at validators[1]",
+            g.validators = put_validator(validators, one, keys + 32, 1));
     dsdn_store64(allocations + 33, 1);
     struct dsdn_list allocation = {allocations, 1, 66};
     CHANGED(NULL, g.allocations = allocation);
@@ -269,9 +284,9 @@ static void test_committee(void **state)
     struct dsdn_list none = {members, 0, 0}, v = {validators, 0, 0}, m;
     v = put_validator(validators, v, keys, 1);
     v = put_validator(validators, v, keys + 32, 1);
-#define COMMITTEE(message, list, threshold, ...)                                                               \
-    CHANGED(message, g.coordinator = NULL; g.validators = v; g.committee = (list); g.committee_threshold = (threshold);  \
-            g.group_public = keys; __VA_ARGS__)
+#define COMMITTEE(message, list, threshold, ...)                                                             \
+    CHANGED(message, g.coordinator = NULL; g.validators = v; g.committee = (list);                           \
+            g.committee_threshold = (threshold); g.group_public = keys; __VA_ARGS__)
     /* floor(2n/3) + 1, and 2 of 3. */
     static const uint16_t needed[] = {1, 2, 3, 3, 4, 5, 5};
     m = none;
@@ -286,11 +301,14 @@ static void test_committee(void **state)
     COMMITTEE("coordinator and committee are both given", m, 1, g.coordinator = keys);
     COMMITTEE("the committee has no group_public", m, 1, g.group_public = NULL);
     COMMITTEE("group_public is zero", m, 1, g.group_public = zeros);
-    COMMITTEE("committee[0].validator_id is no validator", m, 1, g.validators = (struct dsdn_list){NULL, 0, 0});
-    COMMITTEE("committee[1].validator_id is no validator", put_member(members, m, keys, keys + 96, 2), 2, (void)0);
+    COMMITTEE("committee[0].validator_id is no validator", m, 1,
+              g.validators = (struct dsdn_list){NULL, 0, 0});
+    COMMITTEE("committee[1].validator_id is no validator", put_member(members, m, keys, keys + 96, 2), 2,
+              (void)0);
     COMMITTEE("committee[1].share_index is 0", put_member(members, m, keys, keys, 0), 2, (void)0);
     COMMITTEE("committee[1].share_index 1 occurs twice", put_member(members, m, keys, keys, 1), 2, (void)0);
-    COMMITTEE("committee[1].coordinator_id occurs twice", put_member(members, m, keys + 64, keys, 2), 2, (void)0);
+    COMMITTEE("committee[1].coordinator_id occurs twice", put_member(members, m, keys + 64, keys, 2), 2,
+              (void)0);
     COMMITTEE(NULL, put_member(members, m, keys + 96, keys, 65535), 2, (void)0);
 }
 
@@ -321,9 +339,10 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_forms_agree), cmocka_unit_test(test_load),     cmocka_unit_test(test_simple_rules),
-        cmocka_unit_test(test_primary),     cmocka_unit_test(test_params),   cmocka_unit_test(test_accounts),
-        cmocka_unit_test(test_committee),   cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_forms_agree),  cmocka_unit_test(test_load),
+        cmocka_unit_test(test_simple_rules), cmocka_unit_test(test_primary),
+        cmocka_unit_test(test_params),       cmocka_unit_test(test_accounts),
+        cmocka_unit_test(test_committee),    cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -47,11 +47,11 @@ static void test_values(void **state)
     dsdn_text_line(&t);
     dsdn_text_u64(&t, 1);
     assert_int_equal(dsdn_text_status(&t, NULL), 0);
-    assert_string_equal(t.bytes,
-                        "{\"list\":[18446744073709551615,-9223372036854775808,0,\"18446744073709551615\",\"-1\","
-                        "\"-9223372036854775808\",12.034,true,false,null,\"00ff\",\"\",{}],"
-                        "\"a \\\"b\\\"\":\"\\b\\t\\n\\f\\r\\u0001\\u001f\\u007f\\\"\\\\/ caf\xc3\xa9\","
-                        "\"raw\":\"\xef\xbf\xbd\xef\xbf\xbd(\"}\n1");
+    assert_string_equal(
+        t.bytes, "{\"list\":[18446744073709551615,-9223372036854775808,0,\"18446744073709551615\",\"-1\","
+                 "\"-9223372036854775808\",12.034,true,false,null,\"00ff\",\"\",{}],"
+                 "\"a \\\"b\\\"\":\"\\b\\t\\n\\f\\r\\u0001\\u001f\\u007f\\\"\\\\/ caf\xc3\xa9\","
+                 "\"raw\":\"\xef\xbf\xbd\xef\xbf\xbd(\"}\n1");
     assert_int_equal(t.len, strlen(t.bytes));
     dsdn_text_free(&t);
 
@@ -88,19 +88,30 @@ static void test_text_bound(void **state)
     dsdn_text_free(&t);
 }
 
-#define BYTES_32(hex) hex hex hex hex hex hex hex hex hex hex hex hex hex hex hex hex hex hex hex hex hex hex hex hex \
-                      hex hex hex hex hex hex hex hex
+#define BYTES_32(hex)                                                                                        \
+    hex hex hex hex hex hex hex hex hex hex hex hex hex hex hex hex hex hex hex hex hex hex hex hex hex hex  \
+        hex hex hex hex hex hex
 
-static const char registered[] =
-    "{\"type\":\"NodeRegistered\",\"version\":1,\"payload\":{\"node_id\":\"" BYTES_32("11") "\",\"operator\":\"" BYTES_32("22")
-    "\",\"role\":1,\"node_class\":null,\"zone\":\"eu-\\\"1\",\"address\":\"\",\"capacity_gb\":4096,\"tls_fingerprint\":\""
-    BYTES_32("33") "\",\"tls_not_after\":\"1700000000000\",\"binding_expiry\":\"18446744073709551615\",\"node_sig\":\""
-    BYTES_32("44") BYTES_32("55") "\"}}";
-static const char registered_hex[] = BYTES_32("11") BYTES_32("22") "01" "00" "05" "65752d2231" "00" "00100000" BYTES_32("33")
-    "0068e5cf8b010000" "ffffffffffffffff" BYTES_32("44") BYTES_32("55");
+static const char registered[] = "{\"type\":\"NodeRegistered\",\"version\":1,\"payload\":{\"node_id\":"
+                                 "\"" BYTES_32("11") "\",\"operator\":\"" BYTES_32(
+                                     "22") "\",\"role\":1,\"node_class\":null,\"zone\":\"eu-\\\"1\","
+                                           "\"address\":\"\",\"capacity_gb\":4096,\"tls_fingerprint\":"
+                                           "\"" BYTES_32("33") "\",\"tls_not_after\":\"1700000000000\","
+                                                               "\"binding_expiry\":\"18446744073709551615\","
+                                                               "\"node_sig\":\"" BYTES_32("44")
+                                                                   BYTES_32("55") "\"}}";
+static const char registered_hex[] =
+    BYTES_32("11") BYTES_32("22") "01"
+                                  "00"
+                                  "05"
+                                  "65752d2231"
+                                  "00"
+                                  "00100000" BYTES_32("33") "0068e5cf8b010000"
+                                                            "ffffffffffffffff" BYTES_32("44") BYTES_32("55");
 
-static int read_event(const struct dsdn_event_table *table, const char *json, size_t json_len, uint32_t *event,
-                      uint8_t *version, uint8_t *out, uint32_t *len, struct dsdn_error *error)
+static int read_event(const struct dsdn_event_table *table, const char *json, size_t json_len,
+                      uint32_t *event, uint8_t *version, uint8_t *out, uint32_t *len,
+                      struct dsdn_error *error)
 {
     struct dsdn_json root;
     int rc = dsdn_json_check(json, json_len, DOCUMENT_MAX, &root, error);
@@ -114,7 +125,9 @@ static void test_golden(void **state)
     uint32_t event, len, wanted_len = (sizeof registered_hex - 1) / 2;
     uint8_t version;
     assert_true(dsdn_hex_decode(registered_hex, wanted_len, wanted));
-    assert_int_equal(read_event(&dsdn_event_table, registered, sizeof registered - 1, &event, &version, got, &len, NULL), 0);
+    assert_int_equal(
+        read_event(&dsdn_event_table, registered, sizeof registered - 1, &event, &version, got, &len, NULL),
+        0);
     assert_int_equal(event, dsdn_EVENT_node_registered);
     assert_int_equal(version, 1);
     assert_int_equal(len, wanted_len);
@@ -126,7 +139,8 @@ static void test_golden(void **state)
     assert_string_equal(t.bytes, registered);
     dsdn_text_clear(&t);
     struct dsdn_error error = DSDN_ERROR_INIT;
-    assert_int_equal(dsdn_json_write_event(&t, &dsdn_event_table.events[event], 1, got, len - 1, &error), DSDN_E_MALFORMED);
+    assert_int_equal(dsdn_json_write_event(&t, &dsdn_event_table.events[event], 1, got, len - 1, &error),
+                     DSDN_E_MALFORMED);
     assert_int_equal(t.len, 0);
     dsdn_text_free(&t);
 }
@@ -139,8 +153,9 @@ static void inverse(struct dsdn_random *random, const struct dsdn_event_desc *de
                     const uint8_t *payload, uint32_t len)
 {
     static uint8_t again[SPACE];
-    const struct dsdn_event_table *table = desc >= kinds_event_table.events && desc < kinds_event_table.events + 2
-                                               ? &kinds_event_table : &dsdn_event_table;
+    const struct dsdn_event_table *table =
+        desc >= kinds_event_table.events && desc < kinds_event_table.events + 2 ? &kinds_event_table
+                                                                                : &dsdn_event_table;
     struct dsdn_error error = DSDN_ERROR_INIT;
     uint32_t event, again_len;
     uint8_t again_version;
@@ -203,8 +218,15 @@ static void test_damaged(void **state)
 static void test_check(void **state)
 {
     (void)state;
-    static const char *const good[] = {"0", "-0.5e+10", " [ ] ", "{}", "\"\\u00e9\\ud83d\\ude00\\/\"", "[1,[2,{\"a\":[]}],null]",
-                                       "true", "\t{\"a\" : false , \"b\":\"\"}\r\n", "1E400"};
+    static const char *const good[] = {"0",
+                                       "-0.5e+10",
+                                       " [ ] ",
+                                       "{}",
+                                       "\"\\u00e9\\ud83d\\ude00\\/\"",
+                                       "[1,[2,{\"a\":[]}],null]",
+                                       "true",
+                                       "\t{\"a\" : false , \"b\":\"\"}\r\n",
+                                       "1E400"};
     static const struct {
         const char *text, *message;
     } wrong[] = {
@@ -237,7 +259,8 @@ static void test_check(void **state)
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
         assert_int_equal(dsdn_json_check(good[i], strlen(good[i]), 100, &root, &error), 0);
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-        assert_int_equal(dsdn_json_check(wrong[i].text, strlen(wrong[i].text), 100, &root, &error), DSDN_E_MALFORMED);
+        assert_int_equal(dsdn_json_check(wrong[i].text, strlen(wrong[i].text), 100, &root, &error),
+                         DSDN_E_MALFORMED);
         if (!strstr(error.message, wrong[i].message)) fail_msg("%s: %s", wrong[i].text, error.message);
     }
     assert_int_equal(dsdn_json_check("[1]", 3, 2, &root, &error), DSDN_E_TOO_LARGE);
@@ -247,7 +270,8 @@ static void test_check(void **state)
 static void test_navigation(void **state)
 {
     (void)state;
-    static const char text[] = "{ \"a\" : [1, \"x,]}\\\"\", {\"b\":2}, -7 ] , \"\\u0062\":\"\\ud83d\\ude00\\n\" ,\"c\":12}";
+    static const char text[] =
+        "{ \"a\" : [1, \"x,]}\\\"\", {\"b\":2}, -7 ] , \"\\u0062\":\"\\ud83d\\ude00\\n\" ,\"c\":12}";
     struct dsdn_json root, value;
     uint8_t out[8];
     size_t len, items = 0;
@@ -290,7 +314,8 @@ static void refused(const char *document, const char *from, const char *to, cons
     int n = snprintf(json, sizeof json, "%.*s%s%s", (int)(at - document), document, to, at + strlen(from));
     assert_in_range(n, 1, sizeof json - 1);
     int rc = read_event(&dsdn_event_table, json, strlen(json), &event, &version, out, &len, &error);
-    if (rc != DSDN_E_MALFORMED || !strstr(error.message, message)) fail_msg("\"%s\": %d %s", to, rc, error.message);
+    if (rc != DSDN_E_MALFORMED || !strstr(error.message, message))
+        fail_msg("\"%s\": %d %s", to, rc, error.message);
 }
 
 static void test_refused(void **state)
@@ -305,34 +330,40 @@ static void test_refused(void **state)
     refused(r, "\"role\":1,", "", "payload.role: missing");
     refused(r, "\"role\":1,", "\"role\":1,\"role\":1,", "payload.role: twice in one object");
     refused(r, "\"role\":1,", "\"role\":1,\"\x7fhat\":1,", "payload: unknown field \"?hat\"");
-    refused(r, "\"role\":1,", "\"role\":1,\"label\":\"\",", "payload.label: a field of version 2 in an event of version 1");
+    refused(r, "\"role\":1,", "\"role\":1,\"label\":\"\",",
+            "payload.label: a field of version 2 in an event of version 1");
     refused(r, "\"role\":1,", "\"role\":5,", "payload.role: expected a whole number from 0 to 4");
     refused(r, "\"role\":1,", "\"role\":-1,", "payload.role: ");
     refused(r, "\"role\":1,", "\"role\":1.0,", "payload.role: ");
     refused(r, "\"role\":1,", "\"role\":\"1\",", "payload.role: ");
     refused(r, "\"role\":1,", "\"role\":null,", "payload.role: ");
-    refused(r, "\"node_class\":null", "\"node_class\":2", "payload.node_class: expected a whole number from 0 to 1");
+    refused(r, "\"node_class\":null", "\"node_class\":2",
+            "payload.node_class: expected a whole number from 0 to 1");
     refused(r, "4096", "4294967296", "payload.capacity_gb: expected a whole number from 0 to 4294967295");
     refused(r, "4096", "99999999999999999999999", "payload.capacity_gb: ");
-    refused(r, "\"1700000000000\"", "1700000000000", "payload.tls_not_after: expected an unsigned 64-bit number as a string");
+    refused(r, "\"1700000000000\"", "1700000000000",
+            "payload.tls_not_after: expected an unsigned 64-bit number as a string");
     refused(r, "\"1700000000000\"", "\"01\"", "payload.tls_not_after: ");
     refused(r, "\"1700000000000\"", "\"+1\"", "payload.tls_not_after: ");
     refused(r, "\"1700000000000\"", "\"-1\"", "payload.tls_not_after: ");
     refused(r, "\"1700000000000\"", "\"\"", "payload.tls_not_after: ");
     refused(r, "\"1700000000000\"", "\"18446744073709551616\"", "payload.tls_not_after: ");
-    refused(r, "eu-\\\"1", "123456789012345678901234567890123", "payload.zone: a string of 33 bytes; at most 32 are allowed");
+    refused(r, "eu-\\\"1", "123456789012345678901234567890123",
+            "payload.zone: a string of 33 bytes; at most 32 are allowed");
     refused(r, "\"eu-\\\"1\"", "7", "payload.zone: expected a string");
     refused(r, "\"1111", "\"11", "payload.node_id: expected 64 hex digits in quotes");
     refused(r, "\"1111", "\"111g", "payload.node_id: expected 64 hex digits in quotes");
     refused(r, "\"payload\":{", "\"payload\":[{", "JSON line 1");
 
     static const char changed[] =
-        "{\"type\":\"ParamChanged\",\"version\":1,\"payload\":{\"key\":\"batch_max\",\"old_value\":\"-9223372036854775808\","
-        "\"new_value\":\"2\",\"effective\":\"0\",\"approvals\":[{\"id\":\"" BYTES_32("11") "\",\"signature\":\"" BYTES_32("22")
-        BYTES_32("22") "\"}]}}";
+        "{\"type\":\"ParamChanged\",\"version\":1,\"payload\":{\"key\":\"batch_max\",\"old_value\":\"-"
+        "9223372036854775808\","
+        "\"new_value\":\"2\",\"effective\":\"0\",\"approvals\":[{\"id\":\"" BYTES_32(
+            "11") "\",\"signature\":\"" BYTES_32("22") BYTES_32("22") "\"}]}}";
     uint8_t out[512], version;
     uint32_t event, len;
-    assert_int_equal(read_event(&dsdn_event_table, changed, sizeof changed - 1, &event, &version, out, &len, NULL), 0);
+    assert_int_equal(
+        read_event(&dsdn_event_table, changed, sizeof changed - 1, &event, &version, out, &len, NULL), 0);
     refused(changed, "-9223372036854775808", "-9223372036854775809", "payload.old_value: expected a signed");
     refused(changed, "\"2\"", "\"-0\"", "payload.new_value: ");
     refused(changed, "\"id\"", "\"ident\"", "payload.approvals[0]: unknown field \"ident\"");
@@ -348,14 +379,18 @@ static void test_read_sets_and_amounts(void **state)
         const char *from, *to, *message;
     } cases[] = {
         {"\"a_set\":[]", "\"a_set\":[\"" BYTES_32("11") "\",\"" BYTES_32("22") "\"]", NULL},
-        {"\"a_set\":[]", "\"a_set\":[\"" BYTES_32("22") "\",\"" BYTES_32("11") "\"]", "payload.a_set[1]: the ids of a set"},
-        {"\"a_set\":[]", "\"a_set\":[\"" BYTES_32("22") "\",\"" BYTES_32("22") "\"]", "payload.a_set[1]: the ids of a set"},
+        {"\"a_set\":[]", "\"a_set\":[\"" BYTES_32("22") "\",\"" BYTES_32("11") "\"]",
+         "payload.a_set[1]: the ids of a set"},
+        {"\"a_set\":[]", "\"a_set\":[\"" BYTES_32("22") "\",\"" BYTES_32("22") "\"]",
+         "payload.a_set[1]: the ids of a set"},
         {"\"hashes\":[]", "\"hashes\":[\"" BYTES_32("22") "\",\"" BYTES_32("11") "\"]", NULL},
-        {"\"hashes\":[]", "\"hashes\":[\"" BYTES_32("22") "\",null]", "payload.hashes[1]: expected 64 hex digits"},
+        {"\"hashes\":[]", "\"hashes\":[\"" BYTES_32("22") "\",null]",
+         "payload.hashes[1]: expected 64 hex digits"},
         {"\"hashes\":[]", "\"hashes\":{}", "payload.hashes: expected an array"},
         {",\"pairs\":[]", "", NULL},
         {"\"pairs\":[]", "\"pairs\":null", "payload.pairs: expected an array"},
-        {"\"pairs\":[]", "\"pairs\":[{\"name\":\"\",\"flag\":4}]", "payload.pairs[0].flag: expected a whole number from 0 to 3"},
+        {"\"pairs\":[]", "\"pairs\":[{\"name\":\"\",\"flag\":4}]",
+         "payload.pairs[0].flag: expected a whole number from 0 to 3"},
         {"\"pairs\":[]", "\"pairs\":[{\"name\":\"\",\"inners\":[{\"number\":1,\"ids\":[1]}]}]",
          "payload.pairs[0].inners[0].ids[0]: expected 64 hex digits"},
         {"\"asset\":1", "\"asset\":256", "payload.an_amt.asset: expected a whole number from 0 to 255"},
@@ -366,15 +401,21 @@ static void test_read_sets_and_amounts(void **state)
         {"\"some_bytes\":\"\"", "\"some_bytes\":\"abcX\"", "payload.some_bytes: expected 4 hex digits"},
         {"\"a_bps\":0", "\"a_bps\":10001", "payload.a_bps: expected a whole number from 0 to 10000"},
         {"\"a_i32\":0", "\"a_i32\":-2147483648", NULL},
-        {"\"a_i32\":0", "\"a_i32\":-2147483649", "payload.a_i32: expected a whole number from -2147483648 to 2147483647"},
+        {"\"a_i32\":0", "\"a_i32\":-2147483649",
+         "payload.a_i32: expected a whole number from -2147483648 to 2147483647"},
     };
     uint8_t payload[2048], again[2048];
     uint32_t len;
     struct dsdn_text t;
     dsdn_text_init(&t, DOCUMENT_MAX, 0);
     uint8_t zeros[64] = {0};
-    struct kinds_ev_everything e = {.an_id = zeros, .a_hash = zeros, .an_addr = zeros, .a_sig = zeros, .a_ns = zeros,
-                                    .an_amt = {1, 2}, .an_opt_u8 = -1};
+    struct kinds_ev_everything e = {.an_id = zeros,
+                                    .a_hash = zeros,
+                                    .an_addr = zeros,
+                                    .a_sig = zeros,
+                                    .a_ns = zeros,
+                                    .an_amt = {1, 2},
+                                    .an_opt_u8 = -1};
     assert_int_equal(dsdn_event_encode(desc, 1, &e, payload, sizeof payload, &len, NULL), 0);
     assert_int_equal(dsdn_json_write_payload(&t, desc, 1, payload, len, NULL), 0);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -383,7 +424,8 @@ static void test_read_sets_and_amounts(void **state)
         char json[8192];
         const char *at = strstr(t.bytes, cases[i].from);
         assert_non_null(at);
-        int n = snprintf(json, sizeof json, "%.*s%s%s", (int)(at - t.bytes), t.bytes, cases[i].to, at + strlen(cases[i].from));
+        int n = snprintf(json, sizeof json, "%.*s%s%s", (int)(at - t.bytes), t.bytes, cases[i].to,
+                         at + strlen(cases[i].from));
         assert_in_range(n, 1, sizeof json - 1);
         assert_int_equal(dsdn_json_check(json, (size_t)n, sizeof json, &root, &error), 0);
         int rc = dsdn_json_read_payload(desc, 1, root, again, sizeof again, &len, &error);
@@ -399,7 +441,8 @@ static void test_read_sets_and_amounts(void **state)
         uint32_t unused;
         uint8_t *exact = malloc(cap + 1);
         assert_non_null(exact);
-        assert_int_equal(dsdn_json_read_payload(desc, 1, root, exact + 1, cap, &unused, NULL), DSDN_E_TOO_LARGE);
+        assert_int_equal(dsdn_json_read_payload(desc, 1, root, exact + 1, cap, &unused, NULL),
+                         DSDN_E_TOO_LARGE);
         free(exact);
     }
     dsdn_text_free(&t);
@@ -416,7 +459,8 @@ static void test_no_memory(void **state)
         struct dsdn_text t;
         dsdn_text_init(&t, DOCUMENT_MAX, 0);
         fail_nth(n);
-        int rc = dsdn_json_write_event(&t, &dsdn_event_table.events[dsdn_EVENT_node_registered], 1, payload, len, &error);
+        int rc = dsdn_json_write_event(&t, &dsdn_event_table.events[dsdn_EVENT_node_registered], 1, payload,
+                                       len, &error);
         bool pending = fail_nth(0);
         assert_int_equal(rc, pending ? 0 : DSDN_E_NO_MEMORY);
         if (pending) assert_string_equal(t.bytes, registered);
@@ -431,9 +475,15 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values),     cmocka_unit_test(test_text_bound), cmocka_unit_test(test_golden),
-        cmocka_unit_test(test_inverse),    cmocka_unit_test(test_damaged),    cmocka_unit_test(test_check),
-        cmocka_unit_test(test_navigation), cmocka_unit_test(test_refused),    cmocka_unit_test(test_read_sets_and_amounts),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_text_bound),
+        cmocka_unit_test(test_golden),
+        cmocka_unit_test(test_inverse),
+        cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_check),
+        cmocka_unit_test(test_navigation),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_read_sets_and_amounts),
         cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
