@@ -28,10 +28,10 @@ enum {
 #include "statemachine/declare_reducers.h"
 
 static const struct dsdn_deadline_kind deadlines[] = {
-    {DSDN_DEADLINE_BAN_END, "ban_end", "a ban ends: the node is Pending again; subject: node id", dsdn_ban_ended,
+    {DSDN_DEADLINE_BAN_END, "ban_end", "a ban ends: the node is Pending again; subject: node id", dsdn_fire_ban_end,
      {{0, 0}, {0, 0}}},
     {DSDN_DEADLINE_ASSIGNMENT_END, "assignment_end",
-     "an assigned replica did not become live in time and is dropped; subject: chunk, node id", dsdn_assignment_ended,
+     "an assigned replica did not become live in time and is dropped; subject: chunk, node id", dsdn_fire_assignment_end,
      {{0, 0}, {0, 0}}},
     {0, NULL, NULL, NULL, {{0, 0}, {0, 0}}},
 };

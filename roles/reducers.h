@@ -43,11 +43,11 @@ enum dsdn_deadline_number {
     DSDN_DEADLINE_BAN_END = 1,        /* class time; subject: node id */
     DSDN_DEADLINE_ASSIGNMENT_END = 2, /* class time; subject: chunk || node id */
 };
-void dsdn_ban_ended(struct dsdn_context *c, const uint8_t subject[68]);
-void dsdn_assignment_ended(struct dsdn_context *c, const uint8_t subject[68]);
+void dsdn_fire_ban_end(struct dsdn_context *c, const uint8_t subject[68]);
+void dsdn_fire_assignment_end(struct dsdn_context *c, const uint8_t subject[68]);
 
-/* dsdn_ban_deadline_clear removes the deadline of a ban that has an end; without one nothing happens. */
-void dsdn_ban_deadline_clear(struct dsdn_context *c, const struct dsdn_row_node *node);
+/* dsdn_node_ban_clear removes the deadline of a ban that has an end; without one nothing happens. */
+void dsdn_node_ban_clear(struct dsdn_context *c, const struct dsdn_row_node *node);
 
 /* dsdn_leaf_draw is the leaf a new holder must prove (protocol.md, section 6; events.md 0x0204):
  * the first 8 bytes, little-endian, of H("dsdn/leaf/1", origin hash at assignment || chunk || node) mod leaves. */

@@ -26,13 +26,8 @@
         op->table[n] = (uint8_t)DSDN_TABLE_NUMBER(table_name);                                                 \
         op->hash[n++] = dsdn_key_hash(seed, e.field, 32);
 #define TOUCH2(table_name, field, other)                                                                       \
-        {                                                                                                      \
-            uint8_t key[64];                                                                                   \
-            memcpy(key, e.field, 32);                                                                          \
-            memcpy(key + 32, e.other, 32);                                                                     \
-            op->table[n] = (uint8_t)DSDN_TABLE_NUMBER(table_name);                                             \
-            op->hash[n++] = dsdn_key_hash(seed, key, 64);                                                      \
-        }
+        op->table[n] = (uint8_t)DSDN_TABLE_NUMBER(table_name);                                                 \
+        op->hash[n++] = dsdn_key_hash_pair(seed, e.field, e.other);
 #define INSERTS(table, rows)
 #define END_EVENT(id)                                                                                          \
         op->touches = (uint8_t)n;                                                                              \

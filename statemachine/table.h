@@ -115,6 +115,17 @@ static inline uint64_t dsdn_key_hash(uint64_t seed, const uint8_t *key, uint32_t
     return dsdn_key_mix(tail[0] ^ h, tail[1] ^ 0x8EBC6AF09C88C6E3ull);
 }
 
+/* dsdn_key_hash_pair is dsdn_key_hash of two 32-byte keys, one behind the other, without copying them together. */
+static inline uint64_t dsdn_key_hash_pair(uint64_t seed, const uint8_t *a, const uint8_t *b)
+{
+    uint64_t h = seed ^ 64;
+    h = dsdn_key_mix(dsdn_load64(a) ^ h, dsdn_load64(a + 8) ^ 0xE7037ED1A0B428DBull);
+    h = dsdn_key_mix(dsdn_load64(a + 16) ^ h, dsdn_load64(a + 24) ^ 0xE7037ED1A0B428DBull);
+    h = dsdn_key_mix(dsdn_load64(b) ^ h, dsdn_load64(b + 8) ^ 0xE7037ED1A0B428DBull);
+    h = dsdn_key_mix(dsdn_load64(b + 16) ^ h, dsdn_load64(b + 24) ^ 0xE7037ED1A0B428DBull);
+    return dsdn_key_mix(h, 0x8EBC6AF09C88C6E3ull);
+}
+
 static inline uint8_t *dsdn_row_at(const struct dsdn_table *t, uint32_t row, uint32_t row_size)
 {
     return t->rows + (size_t)row * row_size;

@@ -217,7 +217,7 @@ dsdn_outcome dsdn_reduce_node_deregistered(struct dsdn_context *c, const struct 
     if (known->status == DSDN_NODE_CLOSED) return DSDN_RESULT(NO_EFFECT);
 
     struct dsdn_row_node *n = dsdn_node_edit(s, row);
-    dsdn_ban_deadline_clear(c, n);
+    dsdn_node_ban_clear(c, n);
     zone_leave(s, n);
     n->status = DSDN_NODE_CLOSED;
     return DSDN_RESULT(OK);

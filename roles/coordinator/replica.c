@@ -158,7 +158,7 @@ dsdn_outcome dsdn_reduce_heal_assigned(struct dsdn_context *c, const struct dsdn
     return assign(c, &plan);
 }
 
-void dsdn_assignment_ended(struct dsdn_context *c, const uint8_t subject[68])
+void dsdn_fire_assignment_end(struct dsdn_context *c, const uint8_t subject[68])
 {
     struct dsdn_state *s = c->state;
     uint32_t row = dsdn_replica_find(s, subject);

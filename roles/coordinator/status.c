@@ -19,7 +19,7 @@ static const uint8_t transitions[] = {
     [DSDN_NODE_CLOSED] = 0,
 };
 
-void dsdn_ban_deadline_clear(struct dsdn_context *c, const struct dsdn_row_node *node)
+void dsdn_node_ban_clear(struct dsdn_context *c, const struct dsdn_row_node *node)
 {
     if (node->status == DSDN_NODE_BANNED && node->banned_until != UINT64_MAX)
         dsdn_deadline_clear(c, DSDN_CLOCK_TIME, node->banned_until, DSDN_DEADLINE_BAN_END, node->id, 32);
@@ -49,7 +49,7 @@ dsdn_outcome dsdn_reduce_node_status_set(struct dsdn_context *c, const struct ds
     }
 
     struct dsdn_row_node *n = dsdn_node_edit(s, row);
-    dsdn_ban_deadline_clear(c, n);
+    dsdn_node_ban_clear(c, n);
     n->status = e->status;
     n->reason = e->reason;
     n->banned_until = until;
@@ -57,7 +57,7 @@ dsdn_outcome dsdn_reduce_node_status_set(struct dsdn_context *c, const struct ds
     return DSDN_RESULT(OK);
 }
 
-void dsdn_ban_ended(struct dsdn_context *c, const uint8_t subject[68])
+void dsdn_fire_ban_end(struct dsdn_context *c, const uint8_t subject[68])
 {
     uint32_t row = dsdn_node_find(c->state, subject);
     if (row == DSDN_NO_ROW || dsdn_node_at(c->state, row)->status != DSDN_NODE_BANNED) return;
