@@ -1,0 +1,135 @@
+#include "apps/replay/source.h"
+
+#include "log/archive.h"
+#include "roles/dsdn.h"
+#include "roles/neutral/bench_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+bool is_directory(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+bool is_regular(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+const struct dsdn_catalogue *input_catalogue(const struct dsdn_genesis *genesis)
+{
+    const struct dsdn_view *id = &genesis->event.network_id;
+    bool neutral = id->len == sizeof NEUTRAL_NETWORK - 1 && memcmp(id->bytes, NEUTRAL_NETWORK, id->len) == 0;
+    return neutral ? &neutral_catalogue : &dsdn_catalogue;
+}
+
+static void remark(const struct dsdn_store_report *r, const char *name)
+{
+    if (r->slot_damaged) fprintf(stderr, "dsdn-replay: %s: one durable slot is not whole, the other one is used\n", name);
+    if (r->index_reason[0]) fprintf(stderr, "dsdn-replay: %s: no index is used: %s\n", name, r->index_reason);
+}
+
+static int open_log(struct input *in, bool quiet, struct dsdn_error *error)
+{
+    struct dsdn_store_report report = {0};
+    in->kind = INPUT_LOG;
+    int rc = dsdn_store_open(in->name, NULL, &in->store, &report, error);
+    if (rc) return rc;
+    if (!quiet) remark(&report, in->name);
+    return dsdn_store_source(in->store, &in->source, error);
+}
+
+/* Files that are meant for other arguments: say which. */
+static int open_file(struct input *in, struct dsdn_error *error)
+{
+    uint8_t magic[8] = {0};
+    int fd;
+    in->kind = INPUT_ARCHIVE;
+    int rc = dsdn_io_open(&dsdn_io_system, in->name, O_RDONLY, 0, &fd, error);
+    if (rc) return rc;
+    ssize_t n = pread(fd, magic, sizeof magic, 0);
+    close(fd);
+    if (n == 8 && memcmp(magic, "DSDNBEV1", 8) == 0)
+        return dsdn_fail_at(error, DSDN_E_FORMAT, in->name, 0, "a bench file; turn it into a log with `import`");
+    return dsdn_archive_open(&dsdn_io_system, in->name, 0, &in->source, error);
+}
+
+static int open_stream(struct input *in, int fd, struct dsdn_error *error)
+{
+    in->kind = INPUT_STREAM;
+    return dsdn_archive_open_stream(fd, fd == STDIN_FILENO ? "(standard input)" : in->name, &in->source, error);
+}
+
+static int open_container(struct input *in, bool quiet, struct dsdn_error *error)
+{
+    static const char *const layers[] = {"celestia:", "quorum:", "emergency:"};
+    struct stat st;
+    if (strcmp(in->name, "-") == 0) return open_stream(in, STDIN_FILENO, error);
+    if (stat(in->name, &st) == 0) {
+        if (S_ISDIR(st.st_mode)) return open_log(in, quiet, error);
+        if (S_ISREG(st.st_mode)) return open_file(in, error);
+        int rc = dsdn_io_open(&dsdn_io_system, in->name, O_RDONLY, 0, &in->fd, error);
+        return rc ? rc : open_stream(in, in->fd, error);
+    }
+    int reason = errno;
+    for (size_t i = 0; i < sizeof layers / sizeof layers[0]; i++)
+        if (strncmp(in->name, layers[i], strlen(layers[i])) == 0)
+            return dsdn_fail(error, DSDN_E_USAGE, "this program has no adapter for %s sources", layers[i]);
+    dsdn_fail_errno(error, reason, "cannot open the source");
+    return dsdn_error_at(error, in->name, DSDN_NO_OFFSET);
+}
+
+/* The genesis of the source, of the file, or both, and then they must be the same. */
+static int open_genesis(struct input *in, const char *path, struct dsdn_error *error)
+{
+    struct dsdn_view own = in->source->genesis;
+    struct dsdn_genesis declared = {0};
+    int rc = path ? dsdn_genesis_load(&declared, &dsdn_io_system, path, error) : DSDN_OK;
+    if (!rc && !own.len && !path)
+        rc = dsdn_fail_at(error, DSDN_E_NOT_FOUND, in->name, DSDN_NO_OFFSET,
+                          "the source carries no genesis; give it with --genesis");
+    if (!rc && own.len) rc = dsdn_genesis_decode(&in->genesis, own.bytes, own.len, error);
+    if (rc) {
+        dsdn_error_at(error, path && !own.len ? path : in->name, DSDN_NO_OFFSET);
+    } else if (own.len && path && !dsdn_equal32(in->genesis.hash, declared.hash)) {
+        rc = dsdn_fail_at(error, DSDN_E_WRONG_GENESIS, in->name, DSDN_NO_OFFSET, "the source belongs to another network");
+    } else if (!own.len) {
+        in->genesis = declared;
+        return DSDN_OK;
+    }
+    if (path) dsdn_genesis_free(&declared);
+    return rc;
+}
+
+int input_open(struct input *in, const char *argument, const char *genesis_path, bool quiet, struct dsdn_error *error)
+{
+    *in = (struct input){.name = argument, .fd = -1};
+    int rc = open_container(in, quiet, error);
+    if (!rc) rc = open_genesis(in, genesis_path, error);
+    if (!rc) in->catalogue = input_catalogue(&in->genesis);
+    if (rc) input_close(in);
+    return rc;
+}
+
+void input_close(struct input *in)
+{
+    if (!in->name) return;
+    dsdn_genesis_free(&in->genesis);
+    dsdn_source_close(in->source);
+    if (in->store) dsdn_store_close(in->store);
+    if (in->fd >= 0) close(in->fd);
+    *in = (struct input){.fd = -1};
+}
+
+int input_check(struct input *in, struct dsdn_error *error)
+{
+    uint64_t records;
+    if (in->kind == INPUT_LOG) return dsdn_store_verify(in->store, &records, error);
+    return in->kind == INPUT_ARCHIVE ? dsdn_archive_check(in->source, error) : DSDN_OK;
+}
