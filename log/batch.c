@@ -169,7 +169,7 @@ int dsdn_bundle_next(const uint8_t *base, const uint8_t **p, const uint8_t *end,
     return DSDN_OK;
 }
 
-static __attribute__((cold, noinline)) int bad_frame(const uint8_t *base, const uint8_t *p,
+__attribute__((cold)) int dsdn_frame_bad(const uint8_t *base, const uint8_t *p,
                                                      const uint8_t *end, struct dsdn_error *error)
 {
     size_t offset = (size_t)(p - base), room = (size_t)(end - p);
@@ -187,20 +187,6 @@ static __attribute__((cold, noinline)) int bad_frame(const uint8_t *base, const 
                        DSDN_PAYLOAD_MAX);
     return FAIL_AT(offset + 3, DSDN_E_TRUNCATED, "an event declares %u bytes of payload, here are %zu", len,
                    (size_t)(end - payload));
-}
-
-int dsdn_frame_next(const uint8_t *base, const uint8_t **p, const uint8_t *end, struct dsdn_frame *frame,
-                    struct dsdn_error *error)
-{
-    const uint8_t *f = *p;
-    if (end - f < FRAME_MIN) return bad_frame(base, f, end, error);
-    frame->type = dsdn_load16(f);
-    frame->version = f[2];
-    frame->payload = dsdn_varint_get(f + 3, end, &frame->len);
-    if (!frame->payload || frame->len > DSDN_PAYLOAD_MAX || frame->len > (size_t)(end - frame->payload))
-        return bad_frame(base, f, end, error);
-    *p = frame->payload + frame->len;
-    return DSDN_OK;
 }
 
 void dsdn_bundle_message(const uint8_t genesis[32], const struct dsdn_bundle *bundle, uint8_t out[32])

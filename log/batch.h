@@ -121,8 +121,24 @@ int dsdn_batch_decode(const uint8_t *bytes, size_t len, struct dsdn_batch *batch
  * return 0 or MALFORMED / TRUNCATED / TOO_LARGE with the offset from `base` in error. */
 int dsdn_bundle_next(const uint8_t *base, const uint8_t **p, const uint8_t *end, struct dsdn_bundle *bundle,
                      struct dsdn_error *error);
-int dsdn_frame_next(const uint8_t *base, const uint8_t **p, const uint8_t *end, struct dsdn_frame *frame,
-                    struct dsdn_error *error);
+static inline int dsdn_frame_next(const uint8_t *base, const uint8_t **p, const uint8_t *end, struct dsdn_frame *frame,
+                                  struct dsdn_error *error);
+/* What is wrong with the frame at `frame`, in words: the cold half of dsdn_frame_next. */
+int dsdn_frame_bad(const uint8_t *base, const uint8_t *frame, const uint8_t *end, struct dsdn_error *error);
+
+static inline int dsdn_frame_next(const uint8_t *base, const uint8_t **p, const uint8_t *end, struct dsdn_frame *frame,
+                                  struct dsdn_error *error)
+{
+    const uint8_t *f = *p;
+    if (end - f < 4) return dsdn_frame_bad(base, f, end, error); /* type, version, one byte of length */
+    frame->type = dsdn_load16(f);
+    frame->version = f[2];
+    frame->payload = dsdn_varint_get(f + 3, end, &frame->len);
+    if (!frame->payload || frame->len > DSDN_PAYLOAD_MAX || frame->len > (size_t)(end - frame->payload))
+        return dsdn_frame_bad(base, f, end, error);
+    *p = frame->payload + frame->len;
+    return DSDN_OK;
+}
 
 /* dsdn_bundle_message: H("dsdn/bundle/1", genesis || scheme || author || nonce || valid_until || event_count ||
  * events_len || events): what the author of a kind-1 or kind-2 bundle signs. */

@@ -1,3 +1,4 @@
+cmake_minimum_required(VERSION 3.22)
 # Reads every #include "..." of the tree and fails on one that goes against the arrows:
 # adapters -> log <- statemachine <- roles <- sinks <- apps.  A folder may include what is listed for it, and itself.
 set(allowed_log)
