@@ -632,14 +632,20 @@ int dsdn_json_read_event(const struct dsdn_event_table *table, struct dsdn_json 
 {
     struct reader r = {out, out + cap, error, 0};
     struct path root = {NULL, "event", 0};
-    struct dsdn_json type, number, payload;
-    uint32_t members = 0;
-    for (struct dsdn_json_walk w = dsdn_json_walk(value); dsdn_json_next(&w);) members++;
-    if (!dsdn_json_get(value, "type", &type) || !dsdn_json_get(value, "version", &number) ||
-        !dsdn_json_get(value, "payload", &payload) || members != 3) {
+    static const char *const members[3] = {"type", "version", "payload"};
+    struct dsdn_json parts[3] = {{NULL, NULL, NULL}};
+    bool well = *value.at == '{';
+    for (struct dsdn_json_walk w = dsdn_json_walk(value); well && dsdn_json_next(&w);) {
+        int i = 0;
+        while (i < 3 && !dsdn_json_is_string(w.key, members[i])) i++;
+        well = i < 3 && !parts[i].at;
+        if (well) parts[i] = w.value;
+    }
+    if (!well || !parts[0].at || !parts[1].at || !parts[2].at) {
         bad(&r, &root, value, "expected {\"type\":NAME,\"version\":NUMBER,\"payload\":{...}}");
         return r.code;
     }
+    struct dsdn_json type = parts[0], number = parts[1], payload = parts[2];
     int64_t v;
     char name[65];
     size_t name_len;
