@@ -130,12 +130,18 @@ static inline int dsdn_frame_next(const uint8_t *base, const uint8_t **p, const 
                                   struct dsdn_error *error)
 {
     const uint8_t *f = *p;
-    if (end - f < 4) return dsdn_frame_bad(base, f, end, error); /* type, version, one byte of length */
+    /* The cold half never answers 0; written so that the compiler knows it too. */
+    if (end - f < 4) {
+        int rc = dsdn_frame_bad(base, f, end, error);
+        return rc ? rc : DSDN_E_MALFORMED;
+    }
     frame->type = dsdn_load16(f);
     frame->version = f[2];
     frame->payload = dsdn_varint_get(f + 3, end, &frame->len);
-    if (!frame->payload || frame->len > DSDN_PAYLOAD_MAX || frame->len > (size_t)(end - frame->payload))
-        return dsdn_frame_bad(base, f, end, error);
+    if (!frame->payload || frame->len > DSDN_PAYLOAD_MAX || frame->len > (size_t)(end - frame->payload)) {
+        int rc = dsdn_frame_bad(base, f, end, error);
+        return rc ? rc : DSDN_E_MALFORMED;
+    }
     *p = frame->payload + frame->len;
     return DSDN_OK;
 }

@@ -67,8 +67,8 @@ static int prepare_bundle(struct dsdn_prepared *p, const struct dsdn_catalogue *
     struct dsdn_op *op = p->ops + p->op_cnt;
     b->first_op = p->op_cnt;
     b->op_cnt = b->bundle.event_count;
+    struct dsdn_frame frame = {0};
     for (uint32_t i = 0; i < b->op_cnt; i++, op++) {
-        struct dsdn_frame frame;
         rc = dsdn_frame_next(p->batch.bytes, &at, end, &frame, error);
         if (rc) return located(error, p, number, i);
         int event = dsdn_event_find(c->events, frame.type);
