@@ -5,7 +5,8 @@
  * root binds it: sequence, genesis hash and time of a proof are proven, not claimed.
  *
  * There is one encoding per proof: every byte is bound by the root or by the form, so no byte of a proof that verifies can
- * change.  Proofs are not confidential and not signed; whoever has a root that he trusts needs nothing else. */
+ * change.  (One path shows the absence of many keys: with another of them in its place it is a true proof of that one.)
+ * Proofs are not signed; whoever has a root that he trusts needs nothing else. */
 #ifndef DSDN_STATEMACHINE_PROOF_H
 #define DSDN_STATEMACHINE_PROOF_H
 
