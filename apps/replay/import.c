@@ -1,4 +1,4 @@
-/* import.c: `import` and `generate`: logs that are made here. */
+/* import.c: `import`: a file of the neutral bench format as a log. */
 #include "apps/replay/commands.h"
 #include "apps/replay/output.h"
 #include "apps/replay/progress.h"
@@ -7,6 +7,8 @@
 
 #include <fcntl.h>
 #include <unistd.h>
+
+#define PER_BATCH 256u /* events of a batch */
 
 /* Where the batches go, and how far it is. */
 struct making {
@@ -21,16 +23,6 @@ static int put_batch(void *self, const struct dsdn_view *batch, uint64_t sequenc
     int rc = log_output_batch(&m->out, batch->bytes, batch->len, sequence, events, error);
     progress_at(&m->progress, m->out.events, m->out.events);
     if (!rc && interrupted) return dsdn_fail(error, DSDN_E_INTERRUPTED, "stopped; nothing was kept, repeat the command");
-    return rc;
-}
-
-static int finish(struct making *m, const struct options *o, int rc, struct dsdn_error *error)
-{
-    progress_hide(&m->progress);
-    rc = log_output_close(&m->out, rc, false, error);
-    if (!rc && !o->quiet)
-        fprintf(stderr, "%s: %llu events in %llu batches, %llu bytes\n", m->out.path, (unsigned long long)m->out.events,
-                (unsigned long long)m->out.batches, (unsigned long long)m->out.bytes);
     return rc;
 }
 
@@ -55,8 +47,11 @@ int command_import(const struct options *o, struct dsdn_error *error)
     if (!rc) rc = progress_start(&m.progress, o, "importing", dsdn_load64(header + 16), error);
     if (!rc) rc = log_output_open(&m.out, o->output, &genesis, NULL, o->force, false, error);
     if (!rc) {
-        rc = neutral_import(fd, path, header, &genesis, &key, (uint32_t)o->per_batch, put_batch, &m, error);
-        rc = finish(&m, o, rc, error);
+        uint32_t per_batch = o->per_batch ? (uint32_t)o->per_batch : PER_BATCH;
+        rc = neutral_import(fd, path, header, &genesis, &key, per_batch, put_batch, &m, error);
+        progress_hide(&m.progress);
+        rc = log_output_close(&m.out, rc, false, error);
+        if (!rc && !o->quiet) log_output_remark(&m.out);
     }
     dsdn_sign_wipe(&key);
     dsdn_genesis_free(&genesis);

@@ -28,7 +28,6 @@ struct listing {
     struct dsdn_filter_name outcomes[DSDN_OUTCOME_CNT], codes[CODES_MAX];
     struct dsdn_text text;
     uint64_t first, seen, listed;
-    uint64_t ordinal; /* of the first event of the batch at hand */
 };
 
 static int flush(struct listing *l, struct dsdn_error *error)
@@ -149,7 +148,9 @@ static int applied(void *self, const struct dsdn_engine *engine, const struct ds
     uint64_t ordinal = dsdn_head(dsdn_engine_state(engine))->event_count - p->op_cnt;
     static const uint8_t nobody[32];
     int rc = DSDN_OK;
-    for (uint32_t b = 0; b < p->bundle_cnt; b++) {
+    l->seen += p->op_cnt;
+    progress_at(&l->progress, record->sequence + 1 - l->session.begin, l->seen);
+    for (uint32_t b = 0; b < p->bundle_cnt && record->sequence >= l->first; b++) {
         const struct dsdn_prepared_bundle *bundle = &p->bundles[b];
         for (uint32_t i = 0; !rc && i < bundle->op_cnt; i++) {
             uint32_t op = bundle->first_op + i;
@@ -170,8 +171,6 @@ static int applied(void *self, const struct dsdn_engine *engine, const struct ds
             rc = show(l, &e, error);
         }
     }
-    l->seen += p->op_cnt;
-    progress_at(&l->progress, record->sequence + 1 - l->first, l->seen);
     return rc;
 }
 
@@ -202,16 +201,15 @@ static int list_events(struct listing *l, struct dsdn_error *error)
     if (start >= end) return dsdn_fail(error, DSDN_E_USAGE, "--from is behind --to");
     int rc = l->options->where ? compile(l, error) : DSDN_OK;
     if (!rc) rc = session_begin(&l->session, &l->input, &conditions, &l->from, start, error);
-    if (!rc && start) rc = session_forward(&l->session, conditions.jobs, 0, start, &l->progress, error);
     if (rc) return rc;
-    l->first = session_next(&l->session);
+    l->first = start;
     struct dsdn_replay_options options = {.jobs = conditions.jobs,
                                           .end = end,
                                           .end_time_ms = l->to.kind == PLACE_TIME ? l->to.number : 0,
                                           .interrupted = &interrupted,
                                           .applied = applied,
                                           .self = l};
-    if (!l->session.exhausted && l->first < end)
+    if (!l->session.exhausted && session_next(&l->session) < end)
         rc = dsdn_replay(l->session.engine, l->input.source, &options, &result, error);
     if (l->format == FORMAT_JSON) dsdn_text_format(&l->text, "%s]\n", l->listed ? "" : "[");
     return rc;

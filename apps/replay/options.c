@@ -62,12 +62,12 @@ static const struct option_desc table[] = {
     {"key", 0, TEXT, "K", AT(key), 0, 0, COMMAND_PROVE, "the key of the row"},
     {"check", 0, TEXT, "FILE", AT(check), 0, 0, COMMAND_PROVE, "check the proof in FILE"},
     {"root", 0, TEXT, "HEX", AT(root), 0, 0, COMMAND_PROVE, "the state root to check it against"},
-    {"seed", 0, NUMBER, "N", AT(seed), 0, UINT64_MAX, COMMAND_GENERATE, "seed of the random numbers"},
+    {"seed", 0, NUMBER, "N", AT(seed), 0, SEED_NONE - 1, COMMAND_GENERATE, "seed of the random numbers"},
     {"events", 0, NUMBER, "N", AT(events), 1, UINT64_C(1) << 40, COMMAND_GENERATE, "how many events"},
     {"signed", 0, NUMBER, "P", AT(signatures), 0, 100, COMMAND_GENERATE, "author signatures per 100 events (default 10)"},
     {"families", 0, TEXT, "A,B", AT(families), 0, 0, COMMAND_GENERATE, "events of these families only"},
     {"events-per-batch", 0, NUMBER, "N", AT(per_batch), 1, 65535, COMMAND_GENERATE | COMMAND_IMPORT,
-     "events of one batch (default 256)"},
+     "events of one batch (default: generate 1000, import 256)"},
     {"output", 'o', TEXT, "FILE", AT(output), 0, 0, WRITING, "where the result goes; a name that ends in / is a log directory"},
     {"force", 0, FLAG, NULL, AT(force), 0, 0, WRITING | COMMAND_REPLAY, "replace an output file that exists"},
     {"json", 0, FLAG, NULL, AT(json), 0, 0, COMMAND_REPLAY | COMMAND_CHECKPOINT, "print one JSON object on standard output"},
@@ -209,7 +209,7 @@ static int wrong_count(const struct command *command, unsigned cnt, struct dsdn_
 
 int options_parse(struct options *o, const struct command *command, int argc, char **argv, struct dsdn_error *error)
 {
-    *o = (struct options){.max_errors = 1, .repeat = 1, .signatures = 10, .per_batch = 256, .seed = UINT64_MAX,
+    *o = (struct options){.max_errors = 1, .repeat = 1, .signatures = 10, .seed = SEED_NONE,
                           .command = command, .raw_cnt = argc, .raw = argv};
     bool ended = false;
     for (int i = 0; i < argc; i++) {

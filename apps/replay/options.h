@@ -10,6 +10,7 @@
 #define ARGUMENTS_MAX 8u    /* positional arguments */
 #define ARGUMENT_MAX  65536u /* bytes of one argument */
 #define JOBS_MAX      64u
+#define SEED_NONE     UINT64_MAX
 
 struct command;
 

@@ -145,6 +145,12 @@ int log_output_open(struct log_output *out, const char *path, const struct dsdn_
     return rc ? log_output_close(out, rc, false, error) : rc;
 }
 
+void log_output_remark(const struct log_output *out)
+{
+    fprintf(stderr, "%s: %llu events in %llu batches, %llu bytes\n", out->path, (unsigned long long)out->events,
+            (unsigned long long)out->batches, (unsigned long long)out->bytes);
+}
+
 int log_output_batch(struct log_output *out, const uint8_t *batch, size_t len, uint64_t sequence, uint32_t events,
                      struct dsdn_error *error)
 {

@@ -55,6 +55,8 @@ bool log_output_is_directory(const char *path);
  * batch. */
 int log_output_open(struct log_output *out, const char *path, const struct dsdn_genesis *genesis,
                     const struct log_start *start, bool force, bool resume, struct dsdn_error *error);
+/* log_output_remark tells people on stderr what was written. */
+void log_output_remark(const struct log_output *out);
 /* log_output_batch adds the next batch. */
 int log_output_batch(struct log_output *out, const uint8_t *batch, size_t len, uint64_t sequence, uint32_t events,
                      struct dsdn_error *error);

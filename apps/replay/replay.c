@@ -157,6 +157,7 @@ static int work(struct run *run, struct dsdn_error *error)
     const struct dsdn_event_table *events = run->input.catalogue->events;
     run->attesting = (o->verify || o->root_every) && dsdn_event_named(events, "checkpoint_declared") >= 0;
     rc = repeat(run, error);
+    run->whole = !rc;
     if (!rc && o->verify) rc = check_container(run, error);
     if (run->input.source->unverified && run->batches)
         run_gap(run, run->first, run->next - 1, "%s", run->input.source->unverified);
@@ -180,7 +181,7 @@ int command_replay(const struct options *options, struct dsdn_error *error)
     if (!rc) rc = work(run, error);
     progress_hide(&run->progress);
     int printed = options->json                              ? report_json(run, rc, error, &late)
-                  : dsdn_error_exit(rc) == 0 || run->started ? report_text(run, &late)
+                  : dsdn_error_exit(rc) == 0 || run->started ? report_text(run, run->whole, &late)
                                                              : DSDN_OK;
     if (run->resume[0]) fprintf(stderr, "resume with: %s\n", run->resume);
     if (run->events_fd >= 0 && close(run->events_fd) != 0 && !rc) rc = dsdn_fail(error, DSDN_E_IO, "cannot write findings");

@@ -4,6 +4,7 @@
 #include "log/filter.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 
 #define REPORT_MAX ((size_t)64 << 20)
@@ -62,6 +63,12 @@ static uint64_t peak_rss(void)
     return getrusage(RUSAGE_SELF, &usage) == 0 ? (uint64_t)usage.ru_maxrss * 1024 : 0;
 }
 
+static int tally_order(const void *a, const void *b)
+{
+    const struct tally *x = a, *y = b;
+    return x->outcome != y->outcome ? (int)x->outcome - (int)y->outcome : (int)x->code - (int)y->code;
+}
+
 /* Outcomes of the span: those of the state less those from before it.  OK is left out. */
 static void rejected(const struct run *run, struct tallies *out)
 {
@@ -78,6 +85,7 @@ static void rejected(const struct run *run, struct tallies *out)
         if (t.outcome != DSDN_OUTCOME_OK && t.count) out->list[kept++] = t;
     }
     out->cnt = kept;
+    qsort(out->list, kept, sizeof out->list[0], tally_order);
 }
 
 static void tally_name(const struct run *run, const struct tally *t, char *out, size_t cap)
@@ -257,7 +265,7 @@ static void lines_rejected(struct dsdn_text *t, const struct run *run)
     dsdn_text_format(t, "%s\n", list.cnt ? ")" : "");
 }
 
-static void lines_roots(struct dsdn_text *t, const struct run *run)
+static void lines_roots(struct dsdn_text *t, const struct run *run, bool whole)
 {
     for (size_t i = 0; run->options->root_every && i < run->rooted_cnt; i++) {
         char key[40];
@@ -275,10 +283,11 @@ static void lines_roots(struct dsdn_text *t, const struct run *run)
     if (run->has_digest) line_hex(t, "digest:", run->digest);
     if (run->options->fingerprint && run->batches) line_hex(t, "fingerprint:", run->fingerprint);
     if (run->checks & DSDN_CHECK_EVENT_IDS) line_hex(t, "event ids:", run->event_id_sum);
-    line_hex(t, "root:", run->roots.state);
+    /* Of a run that stopped early nobody may take the root for the result. */
+    if (whole) line_hex(t, "root:", run->roots.state);
 }
 
-int report_text(struct run *run, struct dsdn_error *error)
+int report_text(struct run *run, bool whole, struct dsdn_error *error)
 {
     struct dsdn_text text, *t = &text;
     uint64_t ms = elapsed_ms(run), mib10 = run->bytes * 10 >> 20;
@@ -303,7 +312,7 @@ int report_text(struct run *run, struct dsdn_error *error)
     dsdn_text_format(t, "%-13s %llu.%03llu s, %llu events/s, %llu.%llu MiB\n", "time:", (unsigned long long)ms / 1000,
                      (unsigned long long)ms % 1000, (unsigned long long)per_second(run->events, ms),
                      (unsigned long long)mib10 / 10, (unsigned long long)mib10 % 10);
-    lines_roots(t, run);
+    lines_roots(t, run, whole);
     int rc = print(t, error);
     dsdn_text_free(t);
     return rc;

@@ -99,7 +99,7 @@ int resume_save(struct run *run, struct dsdn_error *error)
     char dir[RESUME_PATH], json[RESUME_PATH], state[RESUME_PATH];
     struct dsdn_checkpoint_info info;
     struct dsdn_view genesis = {run->input.genesis.bytes, run->input.genesis.len};
-    if (!run->started || run->options->repeat > 1 || !folder(run, dir)) return DSDN_OK;
+    if (!run->started || !run->batches || run->options->repeat > 1 || !folder(run, dir)) return DSDN_OK;
     if (mkdir(dir, 0777) != 0 && errno != EEXIST) {
         dsdn_fail_errno(error, errno, "cannot make the folder for progress");
         return dsdn_error_at(error, dir, DSDN_NO_OFFSET);
@@ -224,6 +224,7 @@ int resume_load(struct run *run, struct dsdn_error *error)
     rc = session_begin(&run->session, &run->input, &run->conditions, &from, 0, error);
     if (rc) return rc;
     run->next = session_next(&run->session);
+    run->in_span = true;
     if (!dsdn_equal32(root, run->session.root) || run->first + run->batches != run->next)
         return dsdn_fail_at(error, DSDN_E_ROOT, json, DSDN_NO_OFFSET, "the saved progress belongs to another checkpoint");
     run->session.begin = begin; /* of the run, not of its second half */

@@ -121,36 +121,45 @@ static int attest(struct run *run, uint64_t sequence, struct dsdn_error *error)
 
 /* ---- a span ---------------------------------------------------------------------------------- */
 
+/* The span begins here: what is counted from now on is its own. */
+static void enter_span(struct run *run)
+{
+    const struct dsdn_state *state = dsdn_engine_state(run->session.engine);
+    run->first = run->next = dsdn_head(state)->sequence;
+    tallies_read(&run->before, state);
+    run->in_span = true;
+}
+
 static int applied(void *self, const struct dsdn_engine *e, const struct dsdn_prepared *p, const struct dsdn_record *record,
                    struct dsdn_error *error)
 {
     struct run *run = self;
-    run->events += p->op_cnt;
-    run->bytes += record->len;
-    run->batches++;
-    run->next = record->sequence + 1;
-    progress_at(&run->progress, run->batches + run->done_before, run->events);
+    run->events_seen += p->op_cnt;
+    progress_at(&run->progress, record->sequence + 1 - run->session.begin, run->events_seen);
+    if (run->in_span) {
+        run->events += p->op_cnt;
+        run->bytes += record->len;
+        run->batches++;
+        run->next = record->sequence + 1;
+        if (run->checks & DSDN_CHECK_SIGNATURES) run->signatures += 1u + p->signed_cnt;
+        for (int i = 0; i < 32; i++) run->event_id_sum[i] ^= p->event_id_sum[i];
+    }
     int rc = DSDN_OK;
-    if (run->conditions.fingerprint) {
+    if (run->conditions.fingerprint && run->in_span) {
         dsdn_engine_fingerprint(e, run->fingerprint);
         rc = finding_fingerprint(run, record->sequence, run->fingerprint, error);
     }
-    return rc || !run->attesting ? rc : attest(run, record->sequence, error);
+    if (!rc && run->attesting) rc = attest(run, record->sequence, error);
+    /* --from names a place without a state: batches before it are replayed and checked, and not counted. */
+    if (!run->in_span && record->sequence + 1 == run->from.number) enter_span(run);
+    return rc;
 }
 
 static int rooted(void *self, uint64_t sequence, const struct dsdn_roots *roots, struct dsdn_error *error)
 {
     struct run *run = self;
-    int rc = finding_root(run, sequence, roots->state, error);
+    int rc = run->in_span ? finding_root(run, sequence, roots->state, error) : DSDN_OK;
     return rc ? rc : remember_root(run, sequence, roots->state, error);
-}
-
-/* Batches that must be replayed first, because --from names a place without a state: checked like the span, not counted. */
-static int forward_to(struct run *run, uint64_t sequence, struct dsdn_error *error)
-{
-    int rc = session_forward(&run->session, run->conditions.jobs, run->checks, sequence, &run->progress, error);
-    run->done_before = session_next(&run->session) - run->session.begin;
-    return rc;
 }
 
 static int begin(struct run *run, struct dsdn_error *error)
@@ -158,12 +167,10 @@ static int begin(struct run *run, struct dsdn_error *error)
     uint64_t latest = run->from.kind == PLACE_SEQUENCE ? run->from.number : 0;
     if (run->options->resume) return resume_load(run, error);
     int rc = session_begin(&run->session, &run->input, &run->conditions, &run->from, latest, error);
-    if (!rc && latest > run->session.begin) rc = forward_to(run, latest, error);
     if (rc) return rc;
     if (run->session.unverified && !run->has_expected && run->session.begin)
         run_gap(run, 0, run->session.begin - 1, "the checkpoint's root is not tied to anything trusted (--expect-root)");
-    tallies_read(&run->before, dsdn_engine_state(run->session.engine));
-    run->first = run->next = session_next(&run->session);
+    if (session_next(&run->session) >= latest) enter_span(run);
     return DSDN_OK;
 }
 
@@ -195,7 +202,7 @@ int run_span(struct run *run, struct dsdn_error *error)
     struct dsdn_replay_result result = {0};
     struct dsdn_error late = DSDN_ERROR_INIT;
     int rc = begin(run, error);
-    if (rc) return run->session.engine ? note(run, rc, error) : rc;
+    if (rc) return rc;
     run->started = true;
     run->attestation_rows = run->options->resume ? run->attestation_rows
                             : dsdn_engine_state(run->session.engine)->tables[dsdn_sys_TABLE_attestation].row_end;
@@ -213,10 +220,9 @@ int run_span(struct run *run, struct dsdn_error *error)
     };
     if (!rc && !run->session.exhausted && session_next(&run->session) < run->end)
         rc = dsdn_replay(run->session.engine, run->input.source, &options, &result, error);
-    run->signatures += result.signatures;
-    for (int i = 0; i < 32; i++) run->event_id_sum[i] ^= result.event_id_sum[i];
     progress_hide(&run->progress);
     rc = note(run, rc, error);
+    if (!run->in_span) enter_span(run); /* an empty one, behind the end */
     int last = finish(run, rc ? &late : error);
     return rc ? rc : last;
 }
@@ -224,9 +230,9 @@ int run_span(struct run *run, struct dsdn_error *error)
 void run_reset(struct run *run)
 {
     session_end(&run->session);
-    run->started = run->has_roots = run->has_digest = false;
+    run->started = run->in_span = run->has_roots = run->has_digest = false;
     run->first = run->next = run->batches = run->events = run->bytes = run->signatures = run->attestations = 0;
-    run->done_before = 0;
+    run->events_seen = 0;
     memset(run->event_id_sum, 0, 32);
     run->rooted_cnt = run->finding_cnt = 0;
     run->gap_cnt = 0;

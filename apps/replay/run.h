@@ -50,6 +50,7 @@ struct run {
     bool attesting;           /* compare declared roots */
 
     /* done; with a resumed run the earlier part is in it */
+    bool whole;               /* the replay came to the end of the span */
     bool started;             /* a first batch of the span may come: the fields below are valid */
     uint64_t first, next;     /* batches [first, next) */
     uint64_t batches, events, bytes, signatures, attestations;
@@ -59,7 +60,8 @@ struct run {
     struct rooted *rooted;    /* roots on the way: of --root-every and for attestations */
     size_t rooted_cnt, rooted_cap;
     uint32_t attestation_rows; /* rows of the attestation table that were looked at */
-    uint64_t done_before;     /* batches that the progress bar counts and the span does not */
+    bool in_span;             /* the batches that come now are of the span */
+    uint64_t events_seen;     /* with those before the span: for the bar */
     uint64_t begun;           /* clock at the start */
     uint64_t seconds_before_ms; /* time of the part before a resume */
 
@@ -115,8 +117,8 @@ void finding_write(struct dsdn_text *text, const struct dsdn_error *found);
 
 /* report_json prints the one object of --json; rc and failure are how the command ends. */
 int report_json(struct run *run, int rc, const struct dsdn_error *failure, struct dsdn_error *error);
-/* report_text prints the same for people. */
-int report_text(struct run *run, struct dsdn_error *error);
+/* report_text prints the same for people; `whole`: the replay came to its end. */
+int report_text(struct run *run, bool whole, struct dsdn_error *error);
 /* report_roles checks the names of --roles. */
 int report_roles(const struct run *run, struct dsdn_error *error);
 
