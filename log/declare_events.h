@@ -86,7 +86,8 @@ enum {
 #define FIELD(kind, name, max, doc)                                                                            \
         if (!(p = dsdn_get_##kind(p, end, &e->name, (max)))) return 0;
 #define FIELD_SINCE(since, kind, name, max, doc)                                                               \
-        if (version < (since)) memset(&e->name, 0, sizeof e->name);                                            \
+        if (version < (since)) /* absent: zero, and -1 for opt_u8 */                                           \
+            memset(&e->name, DSDN_K_##kind == DSDN_K_opt_u8 ? 0xff : 0, sizeof e->name);                       \
         else if (!(p = dsdn_get_##kind(p, end, &e->name, (max)))) return 0;
 #define LIST(record, name, max, doc)                                                                           \
         {                                                                                                      \
