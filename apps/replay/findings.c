@@ -16,10 +16,11 @@ int findings_open(struct run *run, struct dsdn_error *error)
     /* Devices and pipes are there already, and that is fine; a file is not written over unasked. */
     run->events_fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (run->events_fd < 0 && errno == EEXIST) {
-        bool special = !is_directory(path) && !is_regular(path);
-        if (!special && !run->options->force)
+        bool special = !is_directory(path) && !is_regular(path), resume = run->options->resume;
+        if (!special && !resume && !run->options->force)
             return dsdn_fail_at(error, DSDN_E_EXISTS, path, DSDN_NO_OFFSET, "the output exists; --force replaces a file");
-        return dsdn_io_open(&dsdn_io_system, path, O_WRONLY | O_TRUNC, 0, &run->events_fd, error);
+        return dsdn_io_open(&dsdn_io_system, path, O_WRONLY | (resume ? O_APPEND : O_TRUNC), 0,
+                            &run->events_fd, error);
     }
     if (run->events_fd >= 0) return DSDN_OK;
     dsdn_fail_errno(error, errno, "cannot write findings");

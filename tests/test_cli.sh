@@ -1,0 +1,242 @@
+#!/bin/bash
+# The command line of dsdn-replay as scripts see it: outputs, exit statuses, equality of roots.
+# usage: test_cli.sh PATH, the binary or the directory that holds it
+set -u
+replay=$1
+[ -d "$replay" ] && replay=$replay/dsdn-replay
+replay=$(realpath "$replay")
+source_dir=$(realpath "$(dirname "$0")/..")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+failed=0
+
+fail() {
+    echo "FAIL: $*"
+    failed=1
+}
+
+# run STATUS ARGUMENTS...: runs the program, output in ./out and ./err, and compares the exit status.
+run() {
+    local want=$1
+    shift
+    "$replay" "$@" >out 2>err </dev/null
+    local got=$?
+    [ "$got" = "$want" ] || fail "exit $got, not $want: dsdn-replay $* ($(head -c 300 err))"
+}
+
+# says TEXT FILE: the file has the text.
+says() {
+    grep -qF -- "$1" "$2" || fail "no \"$1\" in $2: $(head -c 300 "$2")"
+}
+
+# root ARGUMENTS...: the state root of a replay.
+root() {
+    "$replay" "$@" 2>err </dev/null | sed -n 's/^root: *//p'
+}
+
+# same_root WHAT ARGUMENTS...: the replay comes to the root of the whole log.
+same_root() {
+    local what=$1
+    shift
+    [ "$(root "$@")" = "$whole" ] || fail "$what: another root ($(head -c 300 err))"
+}
+
+# flip FILE OFFSET: changes one byte.
+flip() {
+    local old
+    old=$(od -An -tu1 -j "$2" -N 1 "$1")
+    printf "\\x$(printf %02x $((old ^ 0x41)))" | dd of="$1" bs=1 seek="$2" conv=notrunc 2>/dev/null
+}
+
+# ---- making logs
+run 0 generate --seed 11 --events 6000 --events-per-batch 50 -o log.dsdn
+run 0 generate --seed 11 --events 6000 --events-per-batch 50 -o again.dsdn
+cmp -s log.dsdn again.dsdn || fail "the same seed gives other bytes"
+run 0 generate --seed 12 --events 6000 --events-per-batch 50 -o other.dsdn
+cmp -s log.dsdn other.dsdn && fail "another seed gives the same bytes"
+run 0 generate --seed 11 --events 6000 --events-per-batch 50 -o logdir/
+run 2 generate --seed 11 --events 60 -o log.dsdn
+says EXISTS err
+run 2 generate --seed 11 --events 60 -o logdir/
+run 1 generate --events 60 -o x.dsdn
+run 1 generate --seed 1 --events 60 --families nonsense -o x.dsdn
+[ -e x.dsdn ] && fail "a failed command leaves an output"
+
+# ---- replaying: one root, whatever the way
+whole=$(root log.dsdn)
+[ ${#whole} = 64 ] || fail "no root: $whole"
+same_root "log directory" logdir
+same_root "one thread" log.dsdn --jobs 1
+same_root "seven threads" log.dsdn --jobs 7
+same_root "hashes" log.dsdn --hashes
+same_root "verify" --verify log.dsdn
+same_root "verify directory" --verify logdir --root-every 7
+same_root "repeat" log.dsdn --repeat 5 --perturb
+same_root "from seq" log.dsdn --from seq:60
+[ "$("$replay" - <log.dsdn | sed -n 's/^root: *//p')" = "$whole" ] || fail "standard input: another root"
+[ "$(root log.dsdn --to seq:59)" = "$whole" ] && fail "--to has no effect"
+run 0 --verify log.dsdn --json --expect-root "$whole"
+for field in '"ok":true' '"complete":true' '"network":' '"genesis":' '"first_seq":0' '"last_seq":119' '"batches":120' \
+    '"events":6000' '"rejected":{' "\"root\":\"$whole\"" '"roles":{"system":' '"verified":{"da":0,"chain":120,' \
+    '"unverified":[]' '"findings":[]' '"assurance":"authorised"' '"transcript":' '"seconds":' '"events_per_second":' \
+    '"bytes":' '"peak_rss_bytes":' '"error":null'; do
+    says "$field" out
+done
+[ "$(wc -l <out)" = 1 ] || fail "--json prints more than one line"
+grep -q '"attestations":[1-9]' out || fail "no declared root was compared"
+run 0 log.dsdn --roles coordinator
+says coordinator: out
+grep -q '^system:' out && fail "--roles shows other roles"
+
+# ---- spans
+run 0 export log.dsdn -o copy.dsdn
+cmp -s log.dsdn copy.dsdn || fail "a whole copy has other bytes"
+run 0 export logdir -o fromdir.dsdn
+cmp -s log.dsdn fromdir.dsdn || fail "archive and log directory differ"
+run 0 export log.dsdn -o dir2/
+same_root "exported directory" dir2
+run 0 export log.dsdn -o head.dsdn --to seq:59
+run 0 export log.dsdn -o tail.dsdn --from seq:60
+run 0 export log.dsdn -o tail/ --from seq:60
+run 0 checkpoint create log.dsdn --at seq:59 -o c59
+run 0 checkpoint create logdir --at seq:59 -o c59dir
+cmp -s c59 c59dir || fail "equal states, other checkpoints"
+middle=$(root head.dsdn)
+same_root "checkpoint" log.dsdn --from checkpoint:c59
+same_root "checkpoint and tail" tail.dsdn --from checkpoint:c59
+same_root "checkpoint and tail directory" tail --from checkpoint:c59
+run 0 checkpoint info c59
+says "$middle" out
+run 6 tail.dsdn
+run 6 --verify tail.dsdn --from checkpoint:c59
+says "unverified" err
+run 0 --verify tail.dsdn --from checkpoint:c59 --expect-root "$whole"
+run 6 checkpoint import c59 dir2
+run 0 checkpoint import c59 logdir --expect-root "$middle"
+run 0 checkpoint list logdir
+says "$middle verified" out
+same_root "from seq with a checkpoint" logdir --from seq:70
+run 3 checkpoint import c59 logdir --expect-root "$whole"
+run 3 other.dsdn --from checkpoint:c59
+
+# ---- listing and proving
+run 0 inspect log.dsdn --format ndjson
+[ "$(wc -l <out)" = 6000 ] || fail "inspect lists $(wc -l <out) events"
+run 0 inspect log.dsdn --where 'outcome != OK && seq >= 60' --format json -o refused.json
+[ "$(head -c 1 refused.json)" = "[" ] || fail "inspect --format json is no array"
+says '"outcome":"CONFLICT"' refused.json
+run 0 inspect log.dsdn --from seq:119 --where 'index < 3'
+[ "$(wc -l <out)" = 4 ] || fail "a table of three events has $(wc -l <out) lines"
+run 1 inspect log.dsdn --where 'nonsense =='
+run 0 inspect log.dsdn --state --table node
+node=$(sed -n '1s/.*"id":"\([0-9a-f]*\)".*/\1/p' out)
+run 0 prove log.dsdn --table node --key "$node" -o proof
+says '"present":true' out
+run 0 prove --check proof --root "$whole"
+says "$node" out
+run 3 prove --check proof --root "$middle"
+run 0 prove log.dsdn --table node --key "${node//[0-9]/0}" -o absent
+says '"present":false' out
+run 1 prove log.dsdn --table nonsense --key "$node" -o proof2
+flip proof 40
+"$replay" prove --check proof --root "$whole" >out 2>err
+case $? in 3 | 4) ;; *) fail "a changed proof is accepted" ;; esac
+
+# ---- what is wrong
+run 3 log.dsdn --expect-root "$middle"
+says ROOT err
+run 1 log.dsdn --expect-root 12
+run 2 nothing.dsdn
+says NOT_FOUND err
+run 2 .
+run 1
+run 1 --verfy log.dsdn
+says "did you mean --verify" err
+run 1 inspet log.dsdn
+run 1 exprot
+says "did you mean export" err
+run 1 log.dsdn --jobs 0
+run 1 log.dsdn --to nowhere
+run 1 log.dsdn --roles nonsense
+run 6 log.dsdn --from seq:120
+run 6 log.dsdn --to seq:500
+run 6 log.dsdn --to time:1
+run 6 --verify log.dsdn --require canonical
+run 6 log.dsdn --require consistent
+run 0 log.dsdn --hashes --require consistent
+size=$(stat -c %s log.dsdn)
+for part in 1 2 3 4 5 6 7; do
+    cp log.dsdn bad.dsdn
+    flip bad.dsdn $((size * part / 8))
+    run 4 --verify bad.dsdn
+    says "offset" err
+done
+run 4 --verify bad.dsdn --json --events-out findings
+says '"ok":false' out
+says '"code":"CHECKSUM"' out
+says '"kind":"finding"' findings
+head -c $((size / 2)) log.dsdn >cut.dsdn
+run 4 cut.dsdn
+"$replay" - <cut.dsdn >out 2>err
+[ $? = 4 ] || fail "a cut stream is accepted"
+segment=$(ls dir2/segments/*.seg)
+flip "$segment" $(($(stat -c %s "$segment") / 2))
+run 4 dir2
+run 4 log.dsdn --genesis /dev/null
+
+# ---- interrupted and resumed.  The pipe for findings holds the program up until it is read.
+mkfifo pipe
+run 0 generate --seed 5 --events 6000 --events-per-batch 2 -o many.dsdn
+"$replay" --verify many.dsdn --root-every 1 --json >expected 2>err
+"$replay" --verify many.dsdn --root-every 1 --state saved --events-out pipe >out 2>err &
+process=$!
+exec 3<pipe
+read -r _ <&3
+kill -INT $process
+cat <&3 >/dev/null
+exec 3<&-
+wait $process
+[ $? = 5 ] || fail "an interrupted run does not exit with 5: $(head -c 300 err)"
+says "resume with: dsdn-replay --verify many.dsdn" err
+[ -s saved/progress.json ] || fail "no progress was saved"
+run 1 many.dsdn --state saved --resume
+run 0 --verify many.dsdn --root-every 1 --state saved --resume --json
+steady() { sed 's/"seconds":[^,]*,"events_per_second":[^,]*,//; s/"peak_rss_bytes":[^,]*,//' "$1"; }
+[ "$(steady out)" = "$(steady expected)" ] || fail "a resumed run reports something else than an uninterrupted one"
+[ -e saved ] && fail "progress stays behind after the end"
+
+# ---- the bench format: two StakeUpdated of an unknown node, 92 bytes each
+{
+    printf 'DSDNBEV1\1\0\0\0\100\0\0\0\2\0\0\0\0\0\0\0\7\0\0\0\0\0\0\0\300\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0'
+    head -c 16 /dev/zero
+    for sequence in 0 1; do
+        printf '\134\0\0\0\6\1\0\0'"\\$sequence"'\0\0\0\0\0\0\0\1\2\3\0\0\0\0\0'
+        head -c 72 /dev/zero
+    done
+} >bench.bin
+run 0 import bench.bin -o bench.dsdn
+run 0 export bench.dsdn -o back.bin
+cmp -s bench.bin back.bin || fail "the bench file does not come back byte for byte"
+run 0 --verify bench.dsdn --digest
+says digest: out
+run 4 bench.bin
+says import err
+
+# ---- help
+run 0 --version
+run 0 help
+run 0 help export
+run 0 checkpoint --help
+run 0 explain CHECKSUM
+run 0 explain PRECONDITION:NODE_UNKNOWN
+run 1 explain nonsense
+run 0 help --man
+while read -r command option; do
+    grep -q -- "Fl -$option\b" "$source_dir/docs/man/dsdn-replay.1" || fail "the man page lacks --$option of $command"
+done <out
+[ "$(wc -l <out)" -gt 50 ] || fail "help --man lists only $(wc -l <out) options"
+ls | grep -q partial && fail "partial outputs are left: $(ls | grep partial)"
+
+[ $failed = 0 ] && echo "all good"
+exit $failed
