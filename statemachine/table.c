@@ -4,8 +4,6 @@
 #include "statemachine/state.h"
 #include "statemachine/tree.h"
 
-#include <stdlib.h>
-
 static void bit_set(uint64_t *bits, uint32_t i) { bits[i / 64] |= (uint64_t)1 << i % 64; }
 static void bit_clear(uint64_t *bits, uint32_t i) { bits[i / 64] &= ~((uint64_t)1 << i % 64); }
 static bool bit_test(const uint64_t *bits, uint32_t i) { return bits[i / 64] >> i % 64 & 1; }
@@ -116,17 +114,6 @@ void dsdn_table_settle(struct dsdn_table *t)
     while (t->unsettled_cnt) index_insert(t, t->unsettled[--t->unsettled_cnt]);
 }
 
-int dsdn_table_index_all(struct dsdn_table *t, struct dsdn_error *error)
-{
-    for (uint32_t i = 0; i < DSDN_INDEX_MAX && t->index[i]; i++) {
-        int rc = dsdn_ordered_reserve(t->index[i], t->row_cap, error);
-        if (rc) return rc;
-        for (uint32_t row = 0; row < t->row_end; row++)
-            if (dsdn_table_live(t, row)) dsdn_ordered_insert(t->index[i], row);
-    }
-    return DSDN_OK;
-}
-
 void dsdn_walk_begin(struct dsdn_walk *w, const struct dsdn_table *t, uint32_t index, const uint8_t *prefix,
                      uint32_t prefix_len)
 {
@@ -134,7 +121,7 @@ void dsdn_walk_begin(struct dsdn_walk *w, const struct dsdn_table *t, uint32_t i
     w->index = index;
     w->prefix_len = prefix_len;
     if (prefix_len) memcpy(w->prefix, prefix, prefix_len);
-    dsdn_ordered_seek(t->index[index], prefix, prefix_len, &w->leaf, &w->slot);
+    dsdn_ordered_seek(t->index[index], w->prefix, prefix_len, &w->leaf, &w->slot);
 }
 
 uint32_t dsdn_walk_next(struct dsdn_walk *w)
@@ -322,66 +309,4 @@ void dsdn_table_erase(struct dsdn_table *t, uint32_t row)
     bit_clear(t->live, row);
     t->live_cnt--;
     t->free_rows[t->free_cnt++] = row;
-}
-
-/* ---- key order ---- */
-
-struct sort_entry {
-    uint64_t prefix; /* first 8 key bytes as a number */
-    uint32_t row;
-};
-
-/* Radix sort by the 8-byte prefix (keys are mostly hashes), then insertion by the whole key where prefixes tie. */
-static void sort_entries(const struct dsdn_table *t, struct sort_entry *a, struct sort_entry *b, uint32_t n)
-{
-    for (uint32_t shift = 0; shift < 64; shift += 8) {
-        uint32_t count[257] = {0};
-        for (uint32_t i = 0; i < n; i++) count[(a[i].prefix >> shift & 0xff) + 1]++;
-        bool one = false;
-        for (uint32_t d = 1; d <= 256; d++) one |= count[d] == n;
-        if (one) continue; /* all share this digit */
-        for (uint32_t d = 0; d < 256; d++) count[d + 1] += count[d];
-        for (uint32_t i = 0; i < n; i++) b[count[a[i].prefix >> shift & 0xff]++] = a[i];
-        memcpy(a, b, (size_t)n * sizeof *a);
-    }
-    uint32_t len = t->desc->key_len, size = t->desc->row_size;
-    if (len <= 8) return;
-    for (uint32_t start = 0; start < n;) {
-        uint32_t end = start + 1;
-        while (end < n && a[end].prefix == a[start].prefix) end++;
-        for (uint32_t gap = (end - start) / 2; gap > 0; gap /= 2) /* shell sort: runs are short or already ordered */
-            for (uint32_t i = start + gap; i < end; i++) {
-                struct sort_entry e = a[i];
-                uint32_t j = i;
-                for (; j >= start + gap &&
-                       memcmp(dsdn_row_at(t, a[j - gap].row, size), dsdn_row_at(t, e.row, size), len) > 0;
-                     j -= gap)
-                    a[j] = a[j - gap];
-                a[j] = e;
-            }
-        start = end;
-    }
-}
-
-int dsdn_table_sorted(const struct dsdn_table *t, uint32_t **rows, struct dsdn_error *error)
-{
-    uint32_t n = 0, len = t->desc->key_len;
-    struct sort_entry *entries = malloc(((size_t)t->live_cnt * 2 + 1) * sizeof *entries);
-    uint32_t *out = malloc((size_t)t->live_cnt * 4 + 4);
-    if (!entries || !out) {
-        free(entries);
-        free(out);
-        return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory to sort %u rows of %s", t->live_cnt, t->desc->name);
-    }
-    for (uint32_t row = 0; row < t->row_end; row++) {
-        if (!dsdn_table_live(t, row)) continue;
-        uint8_t head[8] = {0};
-        memcpy(head, dsdn_row_at(t, row, t->desc->row_size), len < 8 ? len : 8);
-        entries[n++] = (struct sort_entry){dsdn_load64_be(head), row};
-    }
-    sort_entries(t, entries, entries + n, n);
-    for (uint32_t i = 0; i < n; i++) out[i] = entries[i].row;
-    free(entries);
-    *rows = out;
-    return DSDN_OK;
 }

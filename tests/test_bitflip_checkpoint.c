@@ -6,7 +6,7 @@ static struct dsdn_engine *engine;
 static uint8_t *bytes;
 static size_t len;
 
-/* Makes `bytes` a checkpoint of so many rows a table; the first chunk has as many replicas. */
+/* Makes `bytes` a checkpoint of so many rows a table; the first chunk has as many replicas, at most 3. */
 static void export_rows(uint32_t rows)
 {
     struct path scratch = scratch_make(), file = sub(&scratch, "checkpoint");
@@ -18,8 +18,8 @@ static void export_rows(uint32_t rows)
     struct dsdn_state *s = dsdn_engine_state_for_restore(engine);
     done(dsdn_table_sorted(&s->tables[neutral_TABLE_chunk], &sorted, &error), &error);
     struct neutral_row_chunk *chunk = neutral_chunk_edit(s, sorted[0]);
-    chunk->replicas_cnt = (uint8_t)rows;
-    for (uint32_t i = 0; i < rows; i++) chunk->replicas[i] = fixture_row(s, neutral_TABLE_node, i);
+    chunk->replicas_cnt = (uint8_t)(rows < 3 ? rows : 3);
+    for (uint32_t i = 0; i < chunk->replicas_cnt; i++) chunk->replicas[i] = fixture_row(s, neutral_TABLE_node, i);
     free(sorted);
     bytes = fixture_export(engine, file.text, &len);
     scratch_remove(&scratch);
@@ -253,6 +253,19 @@ static void test_false_rows(void **state)
     hostile32(count + 1, dsdn_load32(bytes + places.directory + 64u * neutral_TABLE_node + 4), DSDN_E_MALFORMED);
 }
 
+/* A key out of order at the start of a block, where only the block before it tells. */
+static void test_seam(void **state)
+{
+    (void)state;
+    export_rows(3000);
+    struct places places = find(bytes);
+    size_t at;
+    uint32_t block = block_of(bytes, neutral_TABLE_node, &at);
+    assert_int_equal(dsdn_load32(bytes + places.directory + 64u * neutral_TABLE_node + 12), 2);
+    hostile(at + dsdn_load32(bytes + places.blocks + 8 * (size_t)block), "\0\0\0\0", 4, DSDN_E_MALFORMED,
+            DSDN_E_MALFORMED);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -275,6 +288,7 @@ int main(void)
         cmocka_unit_test(test_every_length),
         cmocka_unit_test_setup(test_hostile_headers, setup),
         cmocka_unit_test_setup(test_false_rows, setup),
+        cmocka_unit_test(test_seam),
     };
     return cmocka_run_group_tests(tests, NULL, teardown);
 }

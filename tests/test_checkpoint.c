@@ -149,6 +149,38 @@ static void test_equal_exports(void **state)
     }
 }
 
+/* Key order of thousands of rows whose keys differ late, in primary and index order. */
+static void test_sort(void **state)
+{
+    (void)state;
+    enum { ROWS = 4000 };
+    struct dsdn_engine *e = fixture_engine(&neutral_catalogue, 0, 3);
+    struct dsdn_state *s = dsdn_engine_state_for_restore(e);
+    struct dsdn_table *t = &s->tables[dsdn_sys_TABLE_attestation];
+    struct dsdn_error error = DSDN_ERROR_INIT;
+    uint64_t seed = 12;
+    done(dsdn_table_reserve(t, ROWS, &error), &error);
+    for (uint32_t i = 0; i < ROWS; i++) {
+        uint8_t key[40] = {0};
+        key[7] = (uint8_t)(test_random(&seed) % 2);
+        key[19] = (uint8_t)(test_random(&seed) % 3);
+        dsdn_store32(key + 35, (uint32_t)test_random(&seed));
+        if (dsdn_sys_attestation_find(s, key) == DSDN_NO_ROW) dsdn_sys_attestation_insert(s, key);
+    }
+    dsdn_state_settle(s);
+    uint32_t *rows;
+    done(dsdn_table_sorted(t, &rows, &error), &error);
+    for (uint32_t i = 1; i < t->live_cnt; i++)
+        assert_true(memcmp(dsdn_sys_attestation_at(s, rows[i - 1]), dsdn_sys_attestation_at(s, rows[i]), 40) < 0);
+    free(rows);
+    size_t len;
+    free(fixture_export(e, file.text, &len));
+    struct dsdn_engine *back = restore_with(&neutral_catalogue, true, 1, 4, NULL);
+    assert_same_state(e, back);
+    dsdn_engine_free(back);
+    dsdn_engine_free(e);
+}
+
 /* The header's root against the definition of the tree, computed here from the file's own rows. */
 static void test_root_by_definition(void **state)
 {
@@ -492,7 +524,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),         cmocka_unit_test(test_many_blocks),
-        cmocka_unit_test(test_equal_exports),      cmocka_unit_test(test_root_by_definition),
+        cmocka_unit_test(test_equal_exports),      cmocka_unit_test(test_sort),
+        cmocka_unit_test(test_root_by_definition),
         cmocka_unit_test(test_info_and_genesis),   cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_continue),           cmocka_unit_test(test_write_faults),
         cmocka_unit_test(test_read_faults),        cmocka_unit_test(test_no_memory),
