@@ -101,20 +101,6 @@ static inline uint64_t dsdn_key_mix(uint64_t a, uint64_t b)
     return (uint64_t)m ^ (uint64_t)(m >> 64);
 }
 
-static inline uint64_t dsdn_key_hash(uint64_t seed, const uint8_t *key, uint32_t len)
-{
-    if (len == 32)
-        return dsdn_key_mix(dsdn_load64(key) ^ seed, dsdn_load64(key + 8) ^ 0xD6E8FEB86659FD93ull) ^
-               dsdn_key_mix(dsdn_load64(key + 16) ^ 0xA0761D6478BD642Full ^ seed,
-                            dsdn_load64(key + 24) ^ 0xE7037ED1A0B428DBull);
-    uint64_t h = seed ^ len;
-    for (; len >= 16; len -= 16, key += 16)
-        h = dsdn_key_mix(dsdn_load64(key) ^ h, dsdn_load64(key + 8) ^ 0xE7037ED1A0B428DBull);
-    uint64_t tail[2] = {0, 0};
-    memcpy(tail, key, len);
-    return dsdn_key_mix(tail[0] ^ h, tail[1] ^ 0x8EBC6AF09C88C6E3ull);
-}
-
 /* dsdn_key_hash_pair is dsdn_key_hash of two 32-byte keys, one behind the other, without copying them together. */
 static inline uint64_t dsdn_key_hash_pair(uint64_t seed, const uint8_t *a, const uint8_t *b)
 {
@@ -124,6 +110,21 @@ static inline uint64_t dsdn_key_hash_pair(uint64_t seed, const uint8_t *a, const
     h = dsdn_key_mix(dsdn_load64(b) ^ h, dsdn_load64(b + 8) ^ 0xE7037ED1A0B428DBull);
     h = dsdn_key_mix(dsdn_load64(b + 16) ^ h, dsdn_load64(b + 24) ^ 0xE7037ED1A0B428DBull);
     return dsdn_key_mix(h, 0x8EBC6AF09C88C6E3ull);
+}
+
+static inline uint64_t dsdn_key_hash(uint64_t seed, const uint8_t *key, uint32_t len)
+{
+    if (len == 32)
+        return dsdn_key_mix(dsdn_load64(key) ^ seed, dsdn_load64(key + 8) ^ 0xD6E8FEB86659FD93ull) ^
+               dsdn_key_mix(dsdn_load64(key + 16) ^ 0xA0761D6478BD642Full ^ seed,
+                            dsdn_load64(key + 24) ^ 0xE7037ED1A0B428DBull);
+    if (len == 64) return dsdn_key_hash_pair(seed, key, key + 32);
+    uint64_t h = seed ^ len;
+    for (; len >= 16; len -= 16, key += 16)
+        h = dsdn_key_mix(dsdn_load64(key) ^ h, dsdn_load64(key + 8) ^ 0xE7037ED1A0B428DBull);
+    uint64_t tail[2] = {0, 0};
+    memcpy(tail, key, len);
+    return dsdn_key_mix(tail[0] ^ h, tail[1] ^ 0x8EBC6AF09C88C6E3ull);
 }
 
 static inline uint8_t *dsdn_row_at(const struct dsdn_table *t, uint32_t row, uint32_t row_size)
