@@ -1,6 +1,6 @@
-/* reference.c: prints the reference documents of docs/reference/ from the tables that the programs themselves run on, so
- * that a document cannot say something else than the code.  scripts/reference writes the files; the test check_reference
- * fails when one of them is not what this program prints.
+/* reference.c: prints the reference documents of docs/reference/ from the tables that the programs themselves
+ * run on, so that a document cannot say something else than the code.  scripts/reference writes the files;
+ * the test check_reference fails when one of them is not what this program prints.
  *
  *     dsdn-reference NAME     one document on standard output
  *     dsdn-reference          the names, one a line */
@@ -29,7 +29,8 @@ static void text(const char *s)
 
 static void title(const char *name, const char *about)
 {
-    printf("# %s\n\n%s\n\nMade by `scripts/reference` from the program's own tables. Do not edit.\n", name, about);
+    printf("# %s\n\n%s\n\nMade by `scripts/reference` from the program's own tables. Do not edit.\n", name,
+           about);
 }
 
 /* ---- events ---------------------------------------------------------------------------------- */
@@ -76,9 +77,10 @@ static void event(const struct dsdn_event_desc *e)
 {
     printf("\n### %s\n\n", e->name);
     text(e->doc);
-    printf("\n\nType 0x%04x, version %u, family %s, from protocol version %u.%u.%u. Bundle kind: %s. Author: ", e->type,
-           e->version, e->family, (unsigned)(e->since >> 32), (unsigned)(e->since >> 16 & 0xffff),
-           (unsigned)(e->since & 0xffff), author_class(e->author));
+    printf(
+        "\n\nType 0x%04x, version %u, family %s, from protocol version %u.%u.%u. Bundle kind: %s. Author: ",
+        e->type, e->version, e->family, (unsigned)(e->since >> 32), (unsigned)(e->since >> 16 & 0xffff),
+        (unsigned)(e->since & 0xffff), author_class(e->author));
     text(e->author_doc);
     puts(".\n");
     fields(e->fields());
@@ -110,7 +112,8 @@ static void print_events(void)
                     "docs/formats/reducers.md what the events\nof the dsdn catalogue do.");
     for (size_t c = 0; c < CATALOGUE_CNT; c++) {
         const struct dsdn_event_table *t = catalogues[c]->events;
-        printf("\n## Catalogue %s\n\n| type | event | version | family | author |\n| --- | --- | --- | --- | --- |\n",
+        printf("\n## Catalogue %s\n\n| type | event | version | family | author |\n| --- | --- | --- | --- | "
+               "--- |\n",
                catalogues[c]->name);
         for (uint32_t i = 0; i < t->event_cnt; i++) {
             const struct dsdn_event_desc *e = &t->events[i];
@@ -162,11 +165,11 @@ static struct width column_width(const struct dsdn_catalogue *c, const struct ds
 static void column_kind(const struct dsdn_catalogue *c, const struct dsdn_column *column)
 {
     static const char *const names[] = {
-        [DSDN_COLUMN_u8] = "u8",     [DSDN_COLUMN_u16] = "u16",       [DSDN_COLUMN_u32] = "u32",
-        [DSDN_COLUMN_u64] = "u64",   [DSDN_COLUMN_i64] = "i64",       [DSDN_COLUMN_id] = "id",
-        [DSDN_COLUMN_hash] = "hash", [DSDN_COLUMN_addr] = "addr",     [DSDN_COLUMN_ns] = "ns",
-        [DSDN_COLUMN_str] = "str",   [DSDN_COLUMN_time] = "time",     [DSDN_COLUMN_height] = "height",
-        [DSDN_COLUMN_ref] = "ref",   [DSDN_COLUMN_opt_ref] = "opt_ref", [DSDN_COLUMN_refs] = "refs",
+        [DSDN_COLUMN_u8] = "u8",      [DSDN_COLUMN_u16] = "u16",         [DSDN_COLUMN_u32] = "u32",
+        [DSDN_COLUMN_u64] = "u64",    [DSDN_COLUMN_i64] = "i64",         [DSDN_COLUMN_id] = "id",
+        [DSDN_COLUMN_hash] = "hash",  [DSDN_COLUMN_addr] = "addr",       [DSDN_COLUMN_ns] = "ns",
+        [DSDN_COLUMN_str] = "str",    [DSDN_COLUMN_time] = "time",       [DSDN_COLUMN_height] = "height",
+        [DSDN_COLUMN_ref] = "ref",    [DSDN_COLUMN_opt_ref] = "opt_ref", [DSDN_COLUMN_refs] = "refs",
         [DSDN_COLUMN_bytes] = "bytes"};
     const char *name = names[column->kind], *target = table_at(c, column->target)->name;
     switch (column->kind) {
@@ -191,18 +194,23 @@ static void table(const struct dsdn_catalogue *c, const struct dsdn_table_desc *
         printf("| %s | ", column->name);
         column_kind(c, column);
         printf(" | %s | ", column->key ? "key" : "value");
-        if (w.least == w.most) printf("%u | ", w.least);
-        else printf("%u..%u | ", w.least, w.most);
+        if (w.least == w.most)
+            printf("%u | ", w.least);
+        else
+            printf("%u..%u | ", w.least, w.most);
         text(column->doc);
         puts(" |");
         if (!column->key) value = (struct width){value.least + w.least, value.most + w.most};
     }
     printf("\nTable id 0x%04x, role %u %s. Key: %u bytes. Value: ", t->id, t->role, t->role_name, t->key_len);
-    if (value.least == value.most) printf("%u bytes.", value.least);
-    else printf("%u to %u bytes.", value.least, value.most);
+    if (value.least == value.most)
+        printf("%u bytes.", value.least);
+    else
+        printf("%u to %u bytes.", value.least, value.most);
     for (const struct dsdn_index_desc *index = t->indexes; index->name; index++) {
         printf(" Ordered index %s:", index->name);
-        for (uint32_t i = 0; i < index->column_cnt; i++) printf("%s %s", i ? "," : "", columns[index->columns[i]].name);
+        for (uint32_t i = 0; i < index->column_cnt; i++)
+            printf("%s %s", i ? "," : "", columns[index->columns[i]].name);
         putchar('.');
     }
     putchar('\n');
@@ -215,16 +223,19 @@ static uint32_t index_cnt(const struct dsdn_table_desc *t)
     return cnt;
 }
 
-/* Bytes of memory: statemachine/table.c (slots of 8 bytes, 2 to 8 a row; one bit of liveness), ordered.c (nodes of 1 KiB with
- * 36 to 84 entries), tree_layout.h. */
+/* Bytes of memory: statemachine/table.c (slots of 8 bytes, 2 to 8 a row; one bit of liveness), ordered.c
+ * (nodes of 1 KiB with 36 to 84 entries), tree_layout.h. */
 static void memory(const struct dsdn_catalogue *c, uint32_t from, uint32_t to)
 {
     for (uint32_t i = from; i < to; i++) {
         const struct dsdn_table_desc *t = table_at(c, i);
-        uint32_t indexes = index_cnt(t), least = t->row_size + 16 + 12 * indexes, most = t->row_size + 64 + 30 * indexes;
+        uint32_t indexes = index_cnt(t), least = t->row_size + 16 + 12 * indexes,
+                 most = t->row_size + 64 + 30 * indexes;
         printf("| %s | %u | 16..64 | ", t->name, t->row_size);
-        if (indexes) printf("%u..%u", 12 * indexes, 30 * indexes);
-        else putchar('0');
+        if (indexes)
+            printf("%u..%u", 12 * indexes, 30 * indexes);
+        else
+            putchar('0');
         printf(" | %u..%u | %u..%u |\n", least, most, least + 138, most + 173);
     }
 }
@@ -236,13 +247,18 @@ static void print_tables(void)
     for (uint32_t i = 0; i < DSDN_SYSTEM_TABLES; i++) table(&dsdn_catalogue, &dsdn_sys_tables[i]);
     for (size_t c = 0; c < CATALOGUE_CNT; c++) {
         printf("\n## Catalogue %s\n", catalogues[c]->name);
-        for (uint32_t i = 0; i < catalogues[c]->table_cnt; i++) table(catalogues[c], &catalogues[c]->tables[i]);
+        for (uint32_t i = 0; i < catalogues[c]->table_cnt; i++)
+            table(catalogues[c], &catalogues[c]->tables[i]);
     }
     puts("\n## Memory\n\n"
-         "Bytes of memory per live row on x86-64. Slots find a row by its key; there are 2 to 8 of 8 bytes for each row, because\n"
-         "they grow fourfold when half of them are taken. Room for rows grows by half and is not touched before it is used.\n"
-         "Trees exist from the first root on, as does the list of changed rows (4 bytes, in the last column).\n\n"
-         "| table | row | slots | ordered indexes | without roots | with roots |\n| --- | --- | --- | --- | --- | --- |");
+         "Bytes of memory per live row on x86-64. Slots find a row by its key; there are 2 to 8 of 8 bytes "
+         "for each row, because\n"
+         "they grow fourfold when half of them are taken. Room for rows grows by half and is not touched "
+         "before it is used.\n"
+         "Trees exist from the first root on, as does the list of changed rows (4 bytes, in the last "
+         "column).\n\n"
+         "| table | row | slots | ordered indexes | without roots | with roots |\n| --- | --- | --- | --- | "
+         "--- | --- |");
     memory(&dsdn_catalogue, 0, DSDN_SYSTEM_TABLES);
     for (size_t c = 0; c < CATALOGUE_CNT; c++) {
         if (catalogues[c] != &dsdn_catalogue) printf("| *catalogue %s* | | | | | |\n", catalogues[c]->name);
@@ -254,18 +270,24 @@ static void print_tables(void)
 
 static void print_errors(void)
 {
-    static const char *const classes[] = {"success", "usage", "source unavailable, or input and output",
-                                          "well-formed but false", "damaged bytes", "interrupted", "incomplete"};
-    title("Errors", "What can go wrong with a call or a command. The exit status of a command is that of its error;\n"
-                    "`dsdn-replay explain NAME` prints the same.");
+    static const char *const classes[] = {"success",
+                                          "usage",
+                                          "source unavailable, or input and output",
+                                          "well-formed but false",
+                                          "damaged bytes",
+                                          "interrupted",
+                                          "incomplete"};
+    title("Errors",
+          "What can go wrong with a call or a command. The exit status of a command is that of its error;\n"
+          "`dsdn-replay explain NAME` prints the same.");
     puts("\n| exit status | meaning |\n| --- | --- |");
     for (int i = 0; i <= 6; i++) printf("| %d | %s |\n", i, classes[i]);
     puts("\n| code | name | exit | meaning | what to do |\n| --- | --- | --- | --- | --- |");
-#define X(code, name, exit_status, meaning, advice)                                                            \
-    printf("| %d | %s | %d | ", code, #name, exit_status);                                                     \
-    text(meaning);                                                                                             \
-    fputs(" | ", stdout);                                                                                      \
-    text(advice);                                                                                              \
+#define X(code, name, exit_status, meaning, advice)                                                          \
+    printf("| %d | %s | %d | ", code, #name, exit_status);                                                   \
+    text(meaning);                                                                                           \
+    fputs(" | ", stdout);                                                                                    \
+    text(advice);                                                                                            \
     puts(" |");
     DSDN_ERROR_LIST(X)
 #undef X
@@ -273,8 +295,10 @@ static void print_errors(void)
 
 static void print_outcomes(void)
 {
-    title("Outcomes", "What becomes of an event of a valid batch. Number and code are part of the outcome transcript, so\n"
-                      "they keep their meaning for ever.");
+    title(
+        "Outcomes",
+        "What becomes of an event of a valid batch. Number and code are part of the outcome transcript, so\n"
+        "they keep their meaning for ever.");
     puts("\n| number | outcome | meaning |\n| --- | --- | --- |");
     for (uint8_t i = 0; i < DSDN_OUTCOME_CNT; i++) {
         printf("| %u | %s | ", i, dsdn_outcome_name(i));
@@ -282,7 +306,8 @@ static void print_outcomes(void)
         puts(" |");
     }
     for (size_t c = 0; c < CATALOGUE_CNT; c++) {
-        printf("\n## Precondition codes of catalogue %s\n\nThey stand with outcome %u, PRECONDITION; every other outcome has "
+        printf("\n## Precondition codes of catalogue %s\n\nThey stand with outcome %u, PRECONDITION; every "
+               "other outcome has "
                "code 0.\n\n| code | name | meaning |\n| --- | --- | --- |\n",
                catalogues[c]->name, DSDN_OUTCOME_PRECONDITION);
         for (const struct dsdn_code_name *code = catalogues[c]->codes; code && code->name; code++) {
@@ -303,14 +328,17 @@ static void print_outcomes(void)
 
 static void print_parameters(void)
 {
-    title("Parameters", "Values that a genesis may set and a ParamChanged may schedule, within their range. A parameter that\n"
-                        "is not in table `parameter` has its default. The devnet column is what development networks\n"
-                        "declare; it is advice, not a default.");
-    puts("\n| parameter | default | devnet | least | most | unit | meaning |\n| --- | --- | --- | --- | --- | --- | --- |");
+    title("Parameters",
+          "Values that a genesis may set and a ParamChanged may schedule, within their range. A parameter "
+          "that\n"
+          "is not in table `parameter` has its default. The devnet column is what development networks\n"
+          "declare; it is advice, not a default.");
+    puts("\n| parameter | default | devnet | least | most | unit | meaning |\n| --- | --- | --- | --- | --- "
+         "| --- | --- |");
     for (uint32_t i = 0; i < DSDN_PARAMETER_CNT; i++) {
         const struct dsdn_parameter_desc *p = &dsdn_parameters[i];
-        printf("| %s | %" PRId64 " | %" PRId64 " | %" PRId64 " | %" PRId64 " | %s | ", p->name, p->value, p->devnet, p->least,
-               p->most, p->unit);
+        printf("| %s | %" PRId64 " | %" PRId64 " | %" PRId64 " | %" PRId64 " | %s | ", p->name, p->value,
+               p->devnet, p->least, p->most, p->unit);
         text(p->doc);
         puts(" |");
     }
