@@ -208,6 +208,11 @@ static void test_hostile_headers(void **state)
     hostile(24, "\11", 1, DSDN_E_MALFORMED, DSDN_E_MALFORMED); /* sequence: not the head row's */
     hostile(64, "\11\11", 2, DSDN_E_WRONG_GENESIS, DSDN_E_WRONG_GENESIS);
     hostile(96, "\1\2\3", 3, DSDN_E_ROOT, DSDN_E_ROOT);
+    hostile(at.directory + 26, "\1", 1, DSDN_E_MALFORMED, DSDN_E_MALFORMED);
+    uint8_t *entries = bytes + at.directory; /* two wrong sums whose sum is right */
+    dsdn_store64(entries + 16, dsdn_load64(entries + 16) + 1);
+    hostile(at.directory + 64 + 16, &(uint64_t){dsdn_load64(entries + 64 + 16) - 1}, 8, DSDN_E_MALFORMED, DSDN_E_MALFORMED);
+    dsdn_store64(entries + 16, dsdn_load64(entries + 16) - 1);
     for (uint32_t table = 0; table < at.tables; table++) {
         size_t entry = at.directory + 64 * (size_t)table;
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
@@ -253,6 +258,18 @@ static void test_false_rows(void **state)
     hostile32(count + 1, dsdn_load32(bytes + places.directory + 64u * neutral_TABLE_node + 4), DSDN_E_MALFORMED);
 }
 
+/* A row that ends before its block does. */
+static void test_left_over(void **state)
+{
+    (void)state;
+    size_t at;
+    export_rows(1);
+    block_of(bytes, neutral_TABLE_node, &at);
+    size_t address_len = at + 32 + 8 + 8 + 8 + 4;
+    assert_in_range(bytes[address_len], 1, 48);
+    hostile(address_len, &(uint8_t){(uint8_t)(bytes[address_len] - 1)}, 1, DSDN_E_MALFORMED, DSDN_E_MALFORMED);
+}
+
 /* A key out of order at the start of a block, where only the block before it tells. */
 static void test_seam(void **state)
 {
@@ -288,6 +305,7 @@ int main(void)
         cmocka_unit_test(test_every_length),
         cmocka_unit_test_setup(test_hostile_headers, setup),
         cmocka_unit_test_setup(test_false_rows, setup),
+        cmocka_unit_test(test_left_over),
         cmocka_unit_test(test_seam),
     };
     return cmocka_run_group_tests(tests, NULL, teardown);

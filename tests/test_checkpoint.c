@@ -298,7 +298,7 @@ static int race_batch(void *self, const struct dsdn_view *batch, uint64_t sequen
     if (sequence % r->every == 0) {
         struct path path = sub(&scratch, "race");
         struct dsdn_genesis genesis = fixture_genesis();
-        struct dsdn_engine_options options = {.hash_seed = sequence, .fingerprint = sequence % 2};
+        struct dsdn_engine_options options = {.hash_seed = sequence, .fingerprint = sequence % 8 == 0};
         struct dsdn_checkpoint_options restore = {.engine = &options, .verify = sequence % 3 == 0, .threads = 2};
         done(dsdn_checkpoint_write(r->resumed, (struct dsdn_view){genesis.bytes, genesis.len}, 1, &dsdn_io_system, path.text,
                                    NULL, error), error);
@@ -424,6 +424,8 @@ static void test_write_faults(void **state)
             bool is_old = len == old_len && memcmp(bytes, old_bytes, len) == 0;
             bool is_new = len == fresh_len && memcmp(bytes, fresh_bytes, len) == 0;
             assert_true(is_new || (rc && is_old));
+            struct path left = sub(&dir, "checkpoint.tmp");
+            if (faults[k].kind != FAULT_CRASH) assert_int_not_equal(access(left.text, F_OK), 0);
             free(bytes);
             scratch_remove(&dir);
             if (!hit) {

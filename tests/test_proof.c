@@ -186,6 +186,47 @@ static void test_forged_absence(void **state)
     dsdn_engine_free(e);
 }
 
+/* Second encodings of true proofs. */
+static void test_one_encoding(void **state)
+{
+    (void)state;
+    struct dsdn_engine *e = fixture_engine(&neutral_catalogue, 40, 0);
+    const struct dsdn_table_desc *desc = &neutral_catalogue.tables[1];
+    struct dsdn_error error = DSDN_ERROR_INIT;
+    unsigned empty = 0;
+    for (uint32_t i = 0; i < 40; i++) {
+        uint8_t key[DSDN_KEY_MAX], longer[DSDN_PROOF_MAX];
+        struct dsdn_proof p;
+        fixture_key(desc, i, key);
+        struct dsdn_buffer proof = make(e, neutral_TABLE_chunk, key);
+        /* An empty sibling spelled out as zero bytes. */
+        size_t bitmap = 24u + desc->key_len + dsdn_load16(proof.bytes + 18) + dsdn_load16(proof.bytes + 20), depth, at;
+        depth = dsdn_load16(proof.bytes + 14);
+        at = bitmap + (depth + 7) / 8;
+        for (size_t bit = 0; bit < depth; bit++) {
+            if (proof.bytes[bitmap + bit / 8] & 0x80 >> bit % 8) {
+                at += 32;
+                continue;
+            }
+            memcpy(longer, proof.bytes, at);
+            memset(longer + at, 0, 32);
+            memcpy(longer + at + 32, proof.bytes + at, proof.len - at);
+            longer[bitmap + bit / 8] |= (uint8_t)(0x80 >> bit % 8);
+            assert_int_equal(dsdn_proof_check(longer, proof.len + 32, NULL, &p, &error), DSDN_E_MALFORMED);
+            empty++;
+            break;
+        }
+        /* The proof ends with the tables of its role: node with a root, chunk without. */
+        uint8_t *node = proof.bytes + proof.len - 2 - 34;
+        assert_int_equal(dsdn_load16(node), neutral_catalogue.tables[0].id);
+        dsdn_store16(node, 0x1f03);
+        assert_int_equal(dsdn_proof_check(proof.bytes, proof.len, NULL, &p, &error), DSDN_E_MALFORMED);
+        dsdn_buffer_free(&proof);
+    }
+    assert_true(empty > 3);
+    dsdn_engine_free(e);
+}
+
 /* ---- keys and rows as text ---- */
 
 static void test_key_text(void **state)
@@ -360,7 +401,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_key),    cmocka_unit_test(test_every_byte),  cmocka_unit_test(test_wrong_root),
-        cmocka_unit_test(test_other_table),  cmocka_unit_test(test_forged_absence), cmocka_unit_test(test_key_text),
+        cmocka_unit_test(test_other_table),  cmocka_unit_test(test_forged_absence), cmocka_unit_test(test_one_encoding),
+        cmocka_unit_test(test_key_text),
         cmocka_unit_test(test_key_forms),    cmocka_unit_test(test_row_json),    cmocka_unit_test(test_row_form),
         cmocka_unit_test(test_table_named),
     };
