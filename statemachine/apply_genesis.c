@@ -3,12 +3,6 @@
 
 #include "log/genesis.h"
 
-static void put_text(uint8_t *out, size_t cap, const struct dsdn_view *text)
-{
-    memset(out, 0, cap);
-    memcpy(out, text->bytes, text->len < cap ? text->len : cap);
-}
-
 static void put_quorum(struct dsdn_state *s, uint32_t set, const struct dsdn_list *members)
 {
     for (uint32_t i = 0; i < members->count; i++) {
@@ -35,18 +29,22 @@ static void put_committee(struct dsdn_state *s, const struct dsdn_list *committe
     }
 }
 
-static void put_lists(struct dsdn_state *s, const struct dsdn_ev_genesis_declared *g)
+static void put_parameters(struct dsdn_state *s, const struct dsdn_list *params)
 {
-    const uint8_t *at = g->params.items, *end = at + g->params.len;
-    for (uint32_t i = 0; i < g->params.count; i++) {
+    const uint8_t *at = params->items, *end = at + params->len;
+    for (uint32_t i = 0; i < params->count; i++) {
         struct dsdn_rec_parameter p;
-        uint8_t key[48];
+        uint8_t key[48] = {0};
         if (!(at = dsdn_get_parameter(at, end, &p))) return;
-        put_text(key, sizeof key, &p.key);
+        memcpy(key, p.key.bytes, p.key.len); /* at most 48: the decoder's bound */
         dsdn_sys_parameter_edit(s, dsdn_sys_parameter_insert(s, key))->value = p.value;
     }
-    at = g->validators.items, end = at + g->validators.len;
-    for (uint32_t i = 0; i < g->validators.count; i++) {
+}
+
+static void put_validators(struct dsdn_state *s, const struct dsdn_list *validators)
+{
+    const uint8_t *at = validators->items, *end = at + validators->len;
+    for (uint32_t i = 0; i < validators->count; i++) {
         struct dsdn_rec_validator_entry v;
         if (!(at = dsdn_get_validator_entry(at, end, &v))) return;
         struct dsdn_sys_row_validator *row = dsdn_sys_validator_edit(s, dsdn_sys_validator_insert(s, v.id));
@@ -54,8 +52,12 @@ static void put_lists(struct dsdn_state *s, const struct dsdn_ev_genesis_declare
         row->name_len = (uint8_t)v.name.len;
         memcpy(row->name, v.name.bytes, v.name.len);
     }
-    for (uint32_t i = 0; i < g->founder_keys.count; i++) {
-        uint32_t row = dsdn_sys_founder_insert(s, g->founder_keys.items + 32 * (size_t)i);
+}
+
+static void put_founders(struct dsdn_state *s, const struct dsdn_list *keys)
+{
+    for (uint32_t i = 0; i < keys->count; i++) {
+        uint32_t row = dsdn_sys_founder_insert(s, keys->items + 32 * (size_t)i);
         dsdn_sys_founder_edit(s, row)->position = (uint8_t)i;
     }
 }
@@ -104,7 +106,9 @@ int dsdn_engine_genesis(struct dsdn_engine *e, const uint8_t *bytes, size_t len,
     rc = reserve_all(e, &genesis.event, error);
     if (!rc) {
         put_head(s, &genesis);
-        put_lists(s, &genesis.event);
+        put_parameters(s, &genesis.event.params);
+        put_validators(s, &genesis.event.validators);
+        put_founders(s, &genesis.event.founder_keys);
         put_quorum(s, 0, &genesis.event.quorum_members);
         put_quorum(s, DSDN_EMERGENCY_SET, &genesis.event.emergency_members);
         put_committee(s, &genesis.event.committee);

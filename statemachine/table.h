@@ -120,10 +120,11 @@ static inline uint64_t dsdn_key_hash(uint64_t seed, const uint8_t *key, uint32_t
                             dsdn_load64(key + 24) ^ 0xE7037ED1A0B428DBull);
     if (len == 64) return dsdn_key_hash_pair(seed, key, key + 32);
     uint64_t h = seed ^ len;
-    for (; len >= 16; len -= 16, key += 16)
-        h = dsdn_key_mix(dsdn_load64(key) ^ h, dsdn_load64(key + 8) ^ 0xE7037ED1A0B428DBull);
+    uint32_t whole = len & ~15u;
+    for (uint32_t i = 0; i < whole; i += 16)
+        h = dsdn_key_mix(dsdn_load64(key + i) ^ h, dsdn_load64(key + i + 8) ^ 0xE7037ED1A0B428DBull);
     uint64_t tail[2] = {0, 0};
-    memcpy(tail, key, len);
+    memcpy(tail, key + whole, len - whole);
     return dsdn_key_mix(tail[0] ^ h, tail[1] ^ 0x8EBC6AF09C88C6E3ull);
 }
 
