@@ -5,6 +5,7 @@ set -u
 replay=$1
 [ -d "$replay" ] && replay=$replay/dsdn-replay
 replay=$(realpath "$replay")
+[ -x "$replay" ] || exit 1
 source_dir=$(realpath "$(dirname "$0")/..")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -46,7 +47,7 @@ same_root() {
 flip() {
     local old
     old=$(od -An -tu1 -j "$2" -N 1 "$1")
-    printf "\\x$(printf %02x $((old ^ 0x41)))" | dd of="$1" bs=1 seek="$2" conv=notrunc 2>/dev/null
+    printf '%b' "\\x$(printf %02x $((old ^ 0x41)))" | dd of="$1" bs=1 seek="$2" conv=notrunc 2>/dev/null
 }
 
 # ---- making logs
@@ -191,13 +192,15 @@ run 0 generate --seed 5 --events 6000 --events-per-batch 2 -o many.dsdn
 "$replay" --verify many.dsdn --root-every 1 --json >expected 2>err
 "$replay" --verify many.dsdn --root-every 1 --state saved --events-out pipe >out 2>err &
 process=$!
-exec 3<pipe
-read -r _ <&3
+exec 3<>pipe # for reading; open for both, so that nothing here waits for a program that is gone
+read -r -t 60 _ <&3 || fail "no line of findings came"
 kill -INT $process
-cat <&3 >/dev/null
-exec 3<&-
+cat <&3 >/dev/null &
+drain=$!
 wait $process
 [ $? = 5 ] || fail "an interrupted run does not exit with 5: $(head -c 300 err)"
+kill $drain
+exec 3<&-
 says "resume with: dsdn-replay --verify many.dsdn" err
 [ -s saved/progress.json ] || fail "no progress was saved"
 run 1 many.dsdn --state saved --resume
@@ -211,7 +214,7 @@ steady() { sed 's/"seconds":[^,]*,"events_per_second":[^,]*,//; s/"peak_rss_byte
     printf 'DSDNBEV1\1\0\0\0\100\0\0\0\2\0\0\0\0\0\0\0\7\0\0\0\0\0\0\0\300\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0'
     head -c 16 /dev/zero
     for sequence in 0 1; do
-        printf '\134\0\0\0\6\1\0\0'"\\$sequence"'\0\0\0\0\0\0\0\1\2\3\0\0\0\0\0'
+        printf '\134\0\0\0\6\1\0\0%b\0\0\0\0\0\0\0\1\2\3\0\0\0\0\0' "\\$sequence"
         head -c 72 /dev/zero
     done
 } >bench.bin
@@ -236,7 +239,9 @@ while read -r command option; do
     grep -q -- "Fl -$option\b" "$source_dir/docs/man/dsdn-replay.1" || fail "the man page lacks --$option of $command"
 done <out
 [ "$(wc -l <out)" -gt 50 ] || fail "help --man lists only $(wc -l <out) options"
-ls | grep -q partial && fail "partial outputs are left: $(ls | grep partial)"
+for partial in *.partial; do
+    [ -e "$partial" ] && fail "$partial is left"
+done
 
 [ $failed = 0 ] && echo "all good"
 exit $failed

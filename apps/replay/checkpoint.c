@@ -37,8 +37,10 @@ static void write_json(struct dsdn_text *t, const char *path, const struct dsdn_
     dsdn_text_key(t, "file");
     dsdn_text_string(t, path);
     dsdn_text_key(t, "seq");
-    if (info->sequence) dsdn_text_u64(t, info->sequence - 1);
-    else dsdn_text_null(t);
+    if (info->sequence)
+        dsdn_text_u64(t, info->sequence - 1);
+    else
+        dsdn_text_null(t);
     put_hex(t, "root", info->roots.state);
     put_hex(t, "genesis", info->genesis);
     put_hex(t, "batch_hash", info->batch_hash);
@@ -67,7 +69,8 @@ static void write_lines(struct dsdn_text *t, const char *path, const struct dsdn
     dsdn_text_format(t, "%-12s %s\n", "file:", path);
     if (info->sequence)
         dsdn_text_format(t, "%-12s %llu\n", "after batch:", (unsigned long long)info->sequence - 1);
-    else dsdn_text_format(t, "%-12s none (genesis)\n", "after batch:");
+    else
+        dsdn_text_format(t, "%-12s none (genesis)\n", "after batch:");
     dsdn_text_format(t, "%-12s %llu\n", "events:", (unsigned long long)info->event_count);
     dsdn_text_format(t, "%-12s %llu in %u tables\n", "rows:", (unsigned long long)rows, info->table_cnt);
     dsdn_text_format(t, "%-12s %llu\n", "bytes:", (unsigned long long)info->bytes);
@@ -83,8 +86,10 @@ static int show(const struct options *o, const char *path, const struct dsdn_che
 {
     struct dsdn_text text;
     dsdn_text_init(&text, DOCUMENT_MAX, 0);
-    if (o->json) write_json(&text, path, info);
-    else write_lines(&text, path, info);
+    if (o->json)
+        write_json(&text, path, info);
+    else
+        write_lines(&text, path, info);
     int rc = dsdn_text_status(&text, error);
     if (!rc && fwrite(text.bytes, 1, text.len, stdout) != text.len)
         rc = dsdn_fail_errno(error, errno, "cannot write to standard output");
@@ -106,13 +111,14 @@ static int create(const struct options *o, struct dsdn_error *error)
     struct input input;
     struct session session = {0};
     struct dsdn_checkpoint_info made;
-    if (!o->output || !o->at) return dsdn_fail(error, DSDN_E_USAGE, "checkpoint create wants --at seq:N|tip and -o FILE");
+    if (!o->output || !o->at)
+        return dsdn_fail(error, DSDN_E_USAGE, "checkpoint create wants --at seq:N|tip and -o FILE");
     int rc = output_taken(o->output, o->force, error);
     if (!rc) rc = session_open(&session, &input, o, "replaying", error);
     if (rc) return rc;
     struct dsdn_view genesis = {input.genesis.bytes, input.genesis.len};
-    rc = dsdn_checkpoint_write(session.engine, genesis, options_jobs(o) > 1 ? 2 : 1, &dsdn_io_system, o->output, &made,
-                               error);
+    rc = dsdn_checkpoint_write(session.engine, genesis, options_jobs(o) > 1 ? 2 : 1, &dsdn_io_system,
+                               o->output, &made, error);
     if (!rc) rc = show(o, o->output, &made, error);
     session_end(&session);
     input_close(&input);
@@ -121,8 +127,10 @@ static int create(const struct options *o, struct dsdn_error *error)
 
 /* ---- in a log directory ---------------------------------------------------------------------- */
 
-/* Does the chain of the log go through the checkpoint's batch?  NOT_FOUND when the log does not hold that batch. */
-static int compare_chain(struct dsdn_store *store, const struct dsdn_checkpoint_info *c, struct dsdn_error *error)
+/* Does the chain of the log go through the checkpoint's batch?  NOT_FOUND when the log does not hold that
+ * batch. */
+static int compare_chain(struct dsdn_store *store, const struct dsdn_checkpoint_info *c,
+                         struct dsdn_error *error)
 {
     struct dsdn_position position;
     if (!c->sequence) return DSDN_OK; /* the state of genesis: the hash of genesis was compared */
@@ -154,8 +162,8 @@ static int copy_file(const char *from, const char *to, uint64_t bytes, struct ds
 }
 
 /* The file into DIR/checkpoints, its row into the index.  The row says whether the root can be trusted. */
-static int adopt(const struct options *o, struct dsdn_store *store, const struct dsdn_checkpoint_info *c, bool verified,
-                 struct dsdn_error *error)
+static int adopt(const struct options *o, struct dsdn_store *store, const struct dsdn_checkpoint_info *c,
+                 bool verified, struct dsdn_error *error)
 {
     char path[OUTPUT_PATH_MAX];
     struct dsdn_checkpoint_row row = {.sequence = c->sequence - 1, .bytes = c->bytes, .verified = verified};
@@ -166,7 +174,8 @@ static int adopt(const struct options *o, struct dsdn_store *store, const struct
     memcpy(row.sha256, c->file_hash, 32);
     if ((size_t)snprintf(path, sizeof path, "%s/checkpoints", o->arguments[2]) >= sizeof path - 64)
         return dsdn_fail(error, DSDN_E_USAGE, "the directory's name is too long");
-    if (mkdir(path, 0777) != 0 && errno != EEXIST) return dsdn_fail_errno(error, errno, "cannot make %.200s", path);
+    if (mkdir(path, 0777) != 0 && errno != EEXIST)
+        return dsdn_fail_errno(error, errno, "cannot make %.200s", path);
     size_t len = strlen(path);
     snprintf(path + len, sizeof path - len, "/%s", row.name);
     int rc = copy_file(o->arguments[1], path, c->bytes, error);
@@ -188,22 +197,25 @@ static int import(const struct options *o, struct dsdn_error *error)
     if (rc) return rc;
     struct dsdn_view bytes = dsdn_store_genesis(store);
     rc = dsdn_genesis_decode(&genesis, bytes.bytes, bytes.len, error);
-    struct dsdn_checkpoint_options restore = {.expect_root = o->expect_root ? expected : NULL, .verify = true,
+    struct dsdn_checkpoint_options restore = {.expect_root = o->expect_root ? expected : NULL,
+                                              .verify = true,
                                               .threads = options_jobs(o) > 16 ? 16 : options_jobs(o)};
     if (!rc)
-        rc = dsdn_checkpoint_restore(input_catalogue(&genesis), &restore, &dsdn_io_system, o->arguments[1], &engine, &found,
-                                     error);
+        rc = dsdn_checkpoint_restore(input_catalogue(&genesis), &restore, &dsdn_io_system, o->arguments[1],
+                                     &engine, &found, error);
     dsdn_engine_free(engine);
     if (!rc && !dsdn_equal32(found.genesis, genesis.hash))
         rc = dsdn_fail_at(error, DSDN_E_WRONG_GENESIS, o->arguments[1], DSDN_NO_OFFSET,
                           "the checkpoint belongs to another network");
     if (!rc && !found.sequence)
-        rc = dsdn_fail(error, DSDN_E_USAGE, "the checkpoint holds the state of genesis, which every log directory has");
+        rc = dsdn_fail(error, DSDN_E_USAGE,
+                       "the checkpoint holds the state of genesis, which every log directory has");
     if (!rc) rc = compare_chain(store, &found, error);
     if (!rc) rc = adopt(o, store, &found, o->expect_root != NULL, error);
     if (!rc) rc = show(o, o->arguments[1], &found, error);
     if (!rc && !o->expect_root)
-        rc = dsdn_fail(error, DSDN_E_UNVERIFIED, "imported, but not tied to anything trusted: it is not used without --expect-root");
+        rc = dsdn_fail(error, DSDN_E_UNVERIFIED,
+                       "imported, but not tied to anything trusted: it is not used without --expect-root");
     dsdn_genesis_free(&genesis);
     dsdn_store_close(store);
     return rc;
@@ -265,8 +277,10 @@ int command_checkpoint(const struct options *o, struct dsdn_error *error)
     for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
         if (strcmp(o->arguments[0], verbs[i].name) != 0) continue;
         if (o->argument_cnt == verbs[i].arguments) return verbs[i].run(o, error);
-        return dsdn_fail(error, DSDN_E_USAGE, "checkpoint %s takes %u arguments; see `dsdn-replay help checkpoint`",
-                         verbs[i].name, verbs[i].arguments - 1);
+        return dsdn_fail(error, DSDN_E_USAGE,
+                         "checkpoint %s takes %u arguments; see `dsdn-replay help checkpoint`", verbs[i].name,
+                         verbs[i].arguments - 1);
     }
-    return dsdn_fail(error, DSDN_E_USAGE, "checkpoint create, import, list or info, not \"%.40s\"", o->arguments[0]);
+    return dsdn_fail(error, DSDN_E_USAGE, "checkpoint create, import, list or info, not \"%.40s\"",
+                     o->arguments[0]);
 }

@@ -5,8 +5,10 @@
 
 const struct command commands[] = {
     {"", COMMAND_REPLAY, 1, 1, "[--verify] SOURCE [options]",
-     "Replays a log: reads it, checks framing, checksums, canonical form and the chain of hashes, applies every batch\n"
-     "and prints the state root.  --hashes also checks body hashes and computes every event id; --verify also checks\n"
+     "Replays a log: reads it, checks framing, checksums, canonical form and the chain of hashes, applies "
+     "every batch\n"
+     "and prints the state root.  --hashes also checks body hashes and computes every event id; --verify "
+     "also checks\n"
      "every signature, the whole container, and roots that signers declared in the log.\n"
      "SOURCE is an archive, a log directory, or - for an archive on standard input.",
      command_replay},
@@ -17,15 +19,19 @@ const struct command commands[] = {
      "Turns a file of the neutral bench format into a log; `export` gives the file back byte for byte.",
      command_import},
     {"export", COMMAND_EXPORT, 1, 1, "export SOURCE -o ARCHIVE|DIR/|FILE.bin [--from seq:N] [--to seq:N]",
-     "Copies a log, or a span of it, into an archive or a log directory; a log that was imported from a bench file also\n"
-     "into FILE.bin.  The chain is checked on the way, not the signatures.  An interrupted export to an archive goes on\n"
+     "Copies a log, or a span of it, into an archive or a log directory; a log that was imported from a "
+     "bench file also\n"
+     "into FILE.bin.  The chain is checked on the way, not the signatures.  An interrupted export to an "
+     "archive goes on\n"
      "with --resume.",
      command_export},
     {"inspect", COMMAND_INSPECT, 1, 1,
      "inspect SOURCE [--where EXPR] [--format table|json|ndjson] [-o FILE] [options]\n"
      "inspect SOURCE --state [--table T] [--at seq:N] [-o FILE]",
-     "Lists events with place, time, type, author, outcome, code and payload; or, with --state, the rows of the state as\n"
-     "NDJSON.  Outcomes are found by replaying.  EXPR compares seq index time type family author outcome code\n"
+     "Lists events with place, time, type, author, outcome, code and payload; or, with --state, the rows of "
+     "the state as\n"
+     "NDJSON.  Outcomes are found by replaying.  EXPR compares seq index time type family author outcome "
+     "code\n"
      "payload.FIELD by == != < <= > >= =~ and joins by && || ! and parentheses.",
      command_inspect},
     {"checkpoint", COMMAND_CHECKPOINT, 2, 3,
@@ -33,19 +39,23 @@ const struct command commands[] = {
      "checkpoint import FILE DIR [--expect-root HEX]\n"
      "checkpoint list DIR\n"
      "checkpoint info FILE",
-     "Makes and shows files that hold the state after one batch.  `import` puts one into a log directory, after it was\n"
+     "Makes and shows files that hold the state after one batch.  `import` puts one into a log directory, "
+     "after it was\n"
      "checked; without --expect-root it stays unverified (exit 6).",
      command_checkpoint},
     {"prove", COMMAND_PROVE, 0, 1,
      "prove SOURCE --table T --key K [--at seq:N] -o FILE\n"
      "prove --check FILE --root HEX",
-     "Proves with the state root alone that a row is in the state, or that it is not.  K is the key columns in declared\n"
+     "Proves with the state root alone that a row is in the state, or that it is not.  K is the key columns "
+     "in declared\n"
      "order joined by `/`: ids in hex, strings percent-encoded.",
      command_prove},
     {"explain", COMMAND_EXPLAIN, 0, 1, "explain [NAME]",
-     "Explains an error, an outcome, a code, an event or a parameter by its name.  Without a name: lists errors,\n"
+     "Explains an error, an outcome, a code, an event or a parameter by its name.  Without a name: lists "
+     "errors,\n"
      "outcomes and codes.",
      command_explain},
-    {"help", COMMAND_HELP, 0, 1, "help [COMMAND]", "Shows how dsdn-replay, or one command of it, is used.", command_help},
+    {"help", COMMAND_HELP, 0, 1, "help [COMMAND]", "Shows how dsdn-replay, or one command of it, is used.",
+     command_help},
     {NULL, 0, 0, 0, NULL, NULL, NULL},
 };

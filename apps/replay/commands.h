@@ -29,7 +29,8 @@ int command_help(const struct options *options, struct dsdn_error *error);
 
 /* ---- what is shared by several commands ---- */
 
-/* Becomes non-zero on SIGINT and SIGTERM; a second signal ends the process.  interrupt_catch installs the handlers. */
+/* Becomes non-zero on SIGINT and SIGTERM; a second signal ends the process.  interrupt_catch installs the
+ * handlers. */
 #include <signal.h>
 extern volatile sig_atomic_t interrupted;
 void interrupt_catch(void);

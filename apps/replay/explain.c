@@ -62,8 +62,8 @@ static bool explain_event(const char *name)
         int index = dsdn_event_named(catalogues[c]->events, name);
         if (index < 0) continue;
         const struct dsdn_event_desc *d = &catalogues[c]->events->events[index];
-        printf("%s: event 0x%04X, version %u, family %s, network kind %s\n  %s\n  author: %s\n", d->name, d->type,
-               d->version, d->family, catalogues[c]->name, d->doc, d->author_doc);
+        printf("%s: event 0x%04X, version %u, family %s, network kind %s\n  %s\n  author: %s\n", d->name,
+               d->type, d->version, d->family, catalogues[c]->name, d->doc, d->author_doc);
         for (const struct dsdn_field *f = d->fields(); f->name; f++)
             printf("  %-20s %-9s %s\n", f->name, dsdn_kinds[f->kind].name, f->doc);
         any = true;
@@ -75,8 +75,9 @@ static bool explain_parameter(const char *name)
 {
     const struct dsdn_parameter_desc *p = dsdn_parameter_find(name, strlen(name));
     if (!p) return false;
-    printf("%s: parameter, %lld %s (development networks %lld; %lld to %lld)\n  %s\n", p->name, (long long)p->value,
-           p->unit, (long long)p->devnet, (long long)p->least, (long long)p->most, p->doc);
+    printf("%s: parameter, %lld %s (development networks %lld; %lld to %lld)\n  %s\n", p->name,
+           (long long)p->value, p->unit, (long long)p->devnet, (long long)p->least, (long long)p->most,
+           p->doc);
     return true;
 }
 
@@ -84,7 +85,8 @@ static void list_all(void)
 {
     puts("errors:");
     for (size_t i = 0; i < ERROR_CNT; i++)
-        printf("  %-18s exit %d  %s\n", errors[i].name, dsdn_error_exit(errors[i].code), dsdn_error_text(errors[i].code));
+        printf("  %-18s exit %d  %s\n", errors[i].name, dsdn_error_exit(errors[i].code),
+               dsdn_error_text(errors[i].code));
     puts("outcomes of events:");
     for (int i = 0; i < DSDN_OUTCOME_CNT; i++)
         printf("  %-18s %s\n", dsdn_outcome_name((uint8_t)i), dsdn_outcome_doc((uint8_t)i));
@@ -108,7 +110,8 @@ int command_explain(const struct options *options, struct dsdn_error *error)
     snprintf(name, sizeof name, "%s", colon && colon[1] ? colon + 1 : typed);
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) any |= kinds[i](name);
     if (any) return DSDN_OK;
-    return dsdn_fail(error, DSDN_E_USAGE, "nothing is called \"%.80s\"; `dsdn-replay explain` lists errors and codes", typed);
+    return dsdn_fail(error, DSDN_E_USAGE,
+                     "nothing is called \"%.80s\"; `dsdn-replay explain` lists errors and codes", typed);
 }
 
 int command_help(const struct options *options, struct dsdn_error *error)

@@ -7,7 +7,6 @@
 #include "roles/neutral/bench_file.h"
 #include "statemachine/prepare.h"
 
-
 struct copy {
     const struct options *options;
     struct input input;
@@ -16,8 +15,8 @@ struct copy {
     uint64_t first, end; /* [first, end) */
     struct dsdn_buffer buffer;
     struct log_output out;
-    bool opened;         /* out is open */
-    bool chained;        /* prev is known: the hash of the batch before the next one */
+    bool opened;  /* out is open */
+    bool chained; /* prev is known: the hash of the batch before the next one */
     uint8_t prev[32];
     /* certificates, losers and proofs of an archive */
     struct dsdn_buffer blob_buffer;
@@ -30,24 +29,28 @@ struct copy {
 
 #define BLOB_KINDS (1u << DSDN_ARCHIVE_CERTIFICATE | 1u << DSDN_ARCHIVE_LOSER | 1u << DSDN_ARCHIVE_PROOF)
 
-static bool takes_blobs(const struct copy *c) { return c->out.archive && c->input.kind == INPUT_ARCHIVE; }
+static bool takes_blobs(const struct copy *c)
+{
+    return c->out.archive && c->input.kind == INPUT_ARCHIVE;
+}
 
-/* Copies the blobs that stand before an offset of the source: before the batch that is copied next, so that a whole copy
- * has the same bytes. */
+/* Copies the blobs that stand before an offset of the source: before the batch that is copied next, so that a
+ * whole copy has the same bytes. */
 static int copy_blobs(struct copy *c, uint64_t before, struct dsdn_error *error)
 {
     struct dsdn_archive_blob *b = &c->blob;
     while (!c->blob_ended) {
         int rc = c->blob_pending ? DSDN_OK
-                                 : dsdn_archive_blob_next(c->input.source, &c->blob_cursor, BLOB_KINDS, &c->blob_buffer, b,
-                                                          error);
+                                 : dsdn_archive_blob_next(c->input.source, &c->blob_cursor, BLOB_KINDS,
+                                                          &c->blob_buffer, b, error);
         c->blob_ended = rc == DSDN_E_AGAIN;
         if (rc) return c->blob_ended ? DSDN_OK : rc;
         c->blob_pending = b->offset >= before;
         if (c->blob_pending) return DSDN_OK;
         bool sequenced = b->kind != DSDN_ARCHIVE_PROOF;
         if (b->offset < c->blob_after || (sequenced && (b->key < c->first || b->key >= c->end))) continue;
-        rc = dsdn_archive_append_blob(c->out.archive, (enum dsdn_archive_kind)b->kind, b->key, b->bytes, b->len, error);
+        rc = dsdn_archive_append_blob(c->out.archive, (enum dsdn_archive_kind)b->kind, b->key, b->bytes,
+                                      b->len, error);
         if (rc) return rc;
     }
     return DSDN_OK;
@@ -89,8 +92,8 @@ static bool past_end(const struct copy *c, const struct dsdn_record *record, con
 
 static int not_there(struct copy *c, uint64_t sequence, struct dsdn_error *error)
 {
-    return dsdn_fail_at(error, DSDN_E_NOT_FOUND, c->input.name, DSDN_NO_OFFSET, "batch %llu is not in the source",
-                        (unsigned long long)sequence);
+    return dsdn_fail_at(error, DSDN_E_NOT_FOUND, c->input.name, DSDN_NO_OFFSET,
+                        "batch %llu is not in the source", (unsigned long long)sequence);
 }
 
 static int stopped(struct dsdn_error *error)
@@ -98,7 +101,8 @@ static int stopped(struct dsdn_error *error)
     return interrupted ? dsdn_fail(error, DSDN_E_INTERRUPTED, "stopped") : DSDN_OK;
 }
 
-/* The ordinal of the first event of batch c->first, which log directories keep: counted, since nothing else knows it. */
+/* The ordinal of the first event of batch c->first, which log directories keep: counted, since nothing else
+ * knows it. */
 static int count_before(struct copy *c, uint64_t *events, struct dsdn_error *error)
 {
     struct dsdn_store_info info = {0};
@@ -124,12 +128,15 @@ static int find_start(struct copy *c, uint64_t *event, struct dsdn_error *error)
     c->first = c->from.kind == PLACE_SEQUENCE ? c->from.number : s->first;
     if (c->first < s->first || c->first >= c->end) return not_there(c, c->first, error);
     if (s->count != UINT64_MAX && c->first >= s->first + s->count) return not_there(c, c->first, error);
-    if (log_output_is_directory(c->options->output) && c->first) rc = count_before(c, event, error);
-    else if (c->first != s->first) rc = dsdn_source_seek(s, c->first, error);
+    if (log_output_is_directory(c->options->output) && c->first)
+        rc = count_before(c, event, error);
+    else if (c->first != s->first)
+        rc = dsdn_source_seek(s, c->first, error);
     return rc == DSDN_E_AGAIN ? not_there(c, c->first, error) : rc;
 }
 
-/* Opens the output when the first batch is known: a span that begins later than the log is chained to that batch's word. */
+/* Opens the output when the first batch is known: a span that begins later than the log is chained to that
+ * batch's word. */
 static int open_output(struct copy *c, const uint8_t prev[32], uint64_t event, struct dsdn_error *error)
 {
     struct log_start start = {.sequence = c->first, .event = event};
@@ -168,7 +175,8 @@ static int check_chain(const struct copy *c, const struct dsdn_batch *batch, str
         dsdn_fail(error, DSDN_E_WRONG_GENESIS, "the batch belongs to another genesis");
     else if (h->sequence != c->out.next || (c->chained && !dsdn_equal32(h->prev, c->prev)))
         dsdn_fail(error, DSDN_E_CHAIN, "the batch does not follow the one before it");
-    else return DSDN_OK;
+    else
+        return DSDN_OK;
     return dsdn_error_in(error, c->out.next);
 }
 
@@ -201,7 +209,8 @@ static int export_log(struct copy *c, struct dsdn_error *error)
 {
     int rc = copy_log(c, error);
     progress_hide(&c->progress);
-    if (!c->opened) return rc ? rc : dsdn_fail(error, DSDN_E_INCOMPLETE, "there is nothing to export: no batches");
+    if (!c->opened)
+        return rc ? rc : dsdn_fail(error, DSDN_E_INCOMPLETE, "there is nothing to export: no batches");
     if (!rc && c->end != UINT64_MAX && c->out.next < c->end) rc = not_there(c, c->end - 1, error);
     bool keep = rc == DSDN_E_INTERRUPTED && c->out.archive;
     rc = log_output_close(&c->out, rc, keep, error);
@@ -231,13 +240,15 @@ static int export_events(struct copy *c, struct output *out, struct dsdn_prepare
         if (rc) return rc;
         rc = dsdn_record_check(&record, error);
         if (!rc) rc = dsdn_prepare(p, c->input.catalogue, 0, record.batch, record.len, error);
-        if (!rc && p->unknown_type) rc = dsdn_fail(error, DSDN_E_TYPE_DISABLED, "no event of the bench format");
+        if (!rc && p->unknown_type)
+            rc = dsdn_fail(error, DSDN_E_TYPE_DISABLED, "no event of the bench format");
         if (!rc && (p->batch.header.sequence != next || !dsdn_equal32(p->batch.header.prev, c->prev)))
             rc = dsdn_fail(error, DSDN_E_CHAIN, "the batch does not follow the one before it");
         if (rc) return dsdn_error_in(error, next), dsdn_error_at(error, record.file, record.offset), rc;
         for (uint32_t i = 0; !rc && i < p->op_cnt; i++) {
             const struct dsdn_op *op = &p->ops[i];
-            uint32_t len = neutral_export_record(events[op->event].type, (*ordinal)++, op->payload, op->len, bytes);
+            uint32_t len =
+                neutral_export_record(events[op->event].type, (*ordinal)++, op->payload, op->len, bytes);
             rc = output_write(out, bytes, len, error);
         }
         memcpy(c->prev, p->batch.hash, 32);
@@ -288,7 +299,8 @@ int command_export(const struct options *o, struct dsdn_error *error)
     if (rc) return rc;
     uint64_t count = c.input.source->count;
     rc = progress_start(&c.progress, o, "exporting", count == UINT64_MAX ? 0 : count, error);
-    bool bench = ends_in(o->output, ".bin") && c.input.catalogue != NULL && strcmp(c.input.catalogue->name, "neutral") == 0;
+    bool bench = ends_in(o->output, ".bin") && c.input.catalogue != NULL &&
+                 strcmp(c.input.catalogue->name, "neutral") == 0;
     if (!rc) rc = bench ? export_bench(&c, error) : export_log(&c, error);
     progress_hide(&c.progress);
     dsdn_buffer_free(&c.buffer);

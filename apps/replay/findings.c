@@ -18,7 +18,8 @@ int findings_open(struct run *run, struct dsdn_error *error)
     if (run->events_fd < 0 && errno == EEXIST) {
         bool special = !is_directory(path) && !is_regular(path), resume = run->options->resume;
         if (!special && !resume && !run->options->force)
-            return dsdn_fail_at(error, DSDN_E_EXISTS, path, DSDN_NO_OFFSET, "the output exists; --force replaces a file");
+            return dsdn_fail_at(error, DSDN_E_EXISTS, path, DSDN_NO_OFFSET,
+                                "the output exists; --force replaces a file");
         return dsdn_io_open(&dsdn_io_system, path, O_WRONLY | (resume ? O_APPEND : O_TRUNC), 0,
                             &run->events_fd, error);
     }
@@ -34,7 +35,8 @@ static int put_line(struct run *run, struct dsdn_text *text, struct dsdn_error *
     int rc = dsdn_text_status(text, error);
     for (size_t at = 0; !rc && at < text->len;) {
         ssize_t n = write(run->events_fd, text->bytes + at, text->len - at);
-        if (n >= 0) at += (size_t)n;
+        if (n >= 0)
+            at += (size_t)n;
         else if (errno != EINTR) {
             dsdn_fail_errno(error, errno, "cannot write findings");
             rc = dsdn_error_at(error, run->options->events_out, DSDN_NO_OFFSET);
@@ -44,8 +46,8 @@ static int put_line(struct run *run, struct dsdn_text *text, struct dsdn_error *
     return rc;
 }
 
-static int put_hash(struct run *run, const char *kind, uint64_t sequence, const char *name, const uint8_t hash[32],
-                    struct dsdn_error *error)
+static int put_hash(struct run *run, const char *kind, uint64_t sequence, const char *name,
+                    const uint8_t hash[32], struct dsdn_error *error)
 {
     struct dsdn_text text;
     if (run->events_fd < 0) return DSDN_OK;
@@ -74,8 +76,10 @@ int finding_fingerprint(struct run *run, uint64_t sequence, const uint8_t hash[3
 static void put_number(struct dsdn_text *t, const char *key, uint64_t value, bool known)
 {
     dsdn_text_key(t, key);
-    if (known) dsdn_text_u64(t, value);
-    else dsdn_text_null(t);
+    if (known)
+        dsdn_text_u64(t, value);
+    else
+        dsdn_text_null(t);
 }
 
 void finding_write(struct dsdn_text *t, const struct dsdn_error *found)
@@ -91,8 +95,10 @@ void finding_write(struct dsdn_text *t, const struct dsdn_error *found)
     put_number(t, "bundle", found->bundle, found->bundle != UINT32_MAX);
     put_number(t, "event", found->event, found->event != UINT32_MAX);
     dsdn_text_key(t, "file");
-    if (found->file[0]) dsdn_text_string(t, found->file);
-    else dsdn_text_null(t);
+    if (found->file[0])
+        dsdn_text_string(t, found->file);
+    else
+        dsdn_text_null(t);
     put_number(t, "offset", found->offset, found->offset != DSDN_NO_OFFSET);
     dsdn_text_close(t, '}');
     dsdn_text_close(t, '}');
@@ -134,18 +140,21 @@ struct scan {
 };
 
 /* What can be said of one batch without state. */
-static int check_record(struct run *run, struct scan *s, const struct dsdn_record *record, struct dsdn_error *error)
+static int check_record(struct run *run, struct scan *s, const struct dsdn_record *record,
+                        struct dsdn_error *error)
 {
     struct dsdn_prepared *p = &s->prepared;
     int rc = dsdn_record_check(record, error);
     if (!rc)
-        rc = dsdn_prepare(p, run->input.catalogue, run->conditions.hash_seed, record->batch, record->len, error);
+        rc = dsdn_prepare(p, run->input.catalogue, run->conditions.hash_seed, record->batch, record->len,
+                          error);
     bool decoded = !rc;
     if (!rc && s->has_prev && !dsdn_equal32(p->batch.header.prev, s->prev))
         rc = dsdn_fail(error, DSDN_E_CHAIN, "prev is not the hash of the batch before it");
     if (!rc && run->checks & DSDN_CHECK_BODY) rc = dsdn_prepare_hashes(&p, 1, DSDN_CHECK_BODY, error);
     if (!rc && run->checks & DSDN_CHECK_SIGNATURES)
-        rc = dsdn_prepare_signatures(p, !dsdn_zero32(p->batch.header.publisher), 0, UINT32_MAX, s->cache, error);
+        rc = dsdn_prepare_signatures(p, !dsdn_zero32(p->batch.header.publisher), 0, UINT32_MAX, s->cache,
+                                     error);
     s->has_prev = decoded;
     if (decoded) memcpy(s->prev, p->batch.hash, 32);
     if (!rc) return DSDN_OK;

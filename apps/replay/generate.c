@@ -1,4 +1,5 @@
-/* generate.c: `generate`: a log from a seed.  An engine runs beside the generator, because the logs declare their roots. */
+/* generate.c: `generate`: a log from a seed.  An engine runs beside the generator, because the logs declare
+ * their roots. */
 #include "apps/replay/commands.h"
 #include "apps/replay/output.h"
 #include "apps/replay/progress.h"
@@ -19,11 +20,13 @@ static int emit(void *self, const struct dsdn_generated_batch *batch, struct dsd
     struct generating *g = self;
     int rc = log_output_batch(&g->out, batch->bytes, batch->len, batch->sequence, batch->events, error);
     if (!rc && g->engine)
-        rc = dsdn_prepare(&g->prepared, &dsdn_catalogue, dsdn_engine_seed(g->engine), batch->bytes, batch->len, error);
+        rc = dsdn_prepare(&g->prepared, &dsdn_catalogue, dsdn_engine_seed(g->engine), batch->bytes,
+                          batch->len, error);
     if (!rc && g->engine) rc = dsdn_engine_judge(g->engine, &g->prepared, NULL, error);
     if (!rc && g->engine) rc = dsdn_engine_apply(g->engine, &g->prepared, error);
     progress_at(&g->progress, g->out.events, g->out.events);
-    if (!rc && interrupted) return dsdn_fail(error, DSDN_E_INTERRUPTED, "stopped; nothing was kept, repeat the command");
+    if (!rc && interrupted)
+        return dsdn_fail(error, DSDN_E_INTERRUPTED, "stopped; nothing was kept, repeat the command");
     return rc;
 }
 
@@ -56,7 +59,8 @@ int command_generate(const struct options *o, struct dsdn_error *error)
                                           .emit = emit,
                                           .self = &g};
     if (!o->output || !o->events || o->seed == SEED_NONE)
-        return dsdn_fail(error, DSDN_E_USAGE, "generate wants --seed N, --events N and -o ARCHIVE or -o DIR/");
+        return dsdn_fail(error, DSDN_E_USAGE,
+                         "generate wants --seed N, --events N and -o ARCHIVE or -o DIR/");
     int rc = o->families ? dsdn_generator_families(o->families, &make.families, error) : DSDN_OK;
     if (!rc) rc = progress_start(&g.progress, o, "generating", o->events, error);
     if (!rc) rc = dsdn_generator_genesis(o->seed, &genesis, error);

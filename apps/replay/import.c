@@ -22,7 +22,8 @@ static int put_batch(void *self, const struct dsdn_view *batch, uint64_t sequenc
     struct making *m = self;
     int rc = log_output_batch(&m->out, batch->bytes, batch->len, sequence, events, error);
     progress_at(&m->progress, m->out.events, m->out.events);
-    if (!rc && interrupted) return dsdn_fail(error, DSDN_E_INTERRUPTED, "stopped; nothing was kept, repeat the command");
+    if (!rc && interrupted)
+        return dsdn_fail(error, DSDN_E_INTERRUPTED, "stopped; nothing was kept, repeat the command");
     return rc;
 }
 

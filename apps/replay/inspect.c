@@ -82,12 +82,16 @@ static int event_json(struct listing *l, const struct shown *e, struct dsdn_erro
     put_string(t, "family", e->desc->family);
     put_number(t, "version", e->seen.version);
     dsdn_text_key(t, "author");
-    if (dsdn_zero32(e->seen.author)) dsdn_text_string(t, "authority");
-    else dsdn_text_hex(t, e->seen.author, 32);
+    if (dsdn_zero32(e->seen.author))
+        dsdn_text_string(t, "authority");
+    else
+        dsdn_text_hex(t, e->seen.author, 32);
     put_string(t, "outcome", dsdn_outcome_name((uint8_t)e->seen.outcome));
     dsdn_text_key(t, "code");
-    if (e->seen.code) dsdn_text_string(t, dsdn_code_name(l->input.catalogue, e->seen.code));
-    else dsdn_text_null(t);
+    if (e->seen.code)
+        dsdn_text_string(t, dsdn_code_name(l->input.catalogue, e->seen.code));
+    else
+        dsdn_text_null(t);
     dsdn_text_key(t, "payload");
     int rc = dsdn_json_write_payload(t, e->desc, e->seen.version, e->seen.payload, e->seen.len, error);
     dsdn_text_close(t, '}');
@@ -99,9 +103,11 @@ static void format_time(uint64_t ms, char *out, size_t cap)
     time_t seconds = (time_t)(ms / 1000);
     struct tm tm;
     char text[40];
-    if (ms / 1000 > 253402300799u || !gmtime_r(&seconds, &tm) || !strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm))
+    if (ms / 1000 > 253402300799u || !gmtime_r(&seconds, &tm) ||
+        !strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm))
         snprintf(out, cap, "%llums", (unsigned long long)ms);
-    else snprintf(out, cap, "%s.%03uZ", text, (unsigned)(ms % 1000));
+    else
+        snprintf(out, cap, "%s.%03uZ", text, (unsigned)(ms % 1000));
 }
 
 static int event_row(struct listing *l, const struct shown *e, struct dsdn_error *error)
@@ -109,22 +115,24 @@ static int event_row(struct listing *l, const struct shown *e, struct dsdn_error
     char place[64], when[64], author[65], outcome[96];
     struct dsdn_text payload;
     if (!l->listed)
-        dsdn_text_format(&l->text, "%-16s %-24s %-24s %-16s %-24s %s\n", "place", "time", "type", "author", "outcome",
-                         "payload");
+        dsdn_text_format(&l->text, "%-16s %-24s %-24s %-16s %-24s %s\n", "place", "time", "type", "author",
+                         "outcome", "payload");
     snprintf(place, sizeof place, "%llu.%u.%u", (unsigned long long)e->seen.seq, e->bundle, e->index);
     format_time(e->seen.time_ms, when, sizeof when);
-    if (dsdn_zero32(e->seen.author)) snprintf(author, sizeof author, "authority");
-    else dsdn_hex_encode(e->seen.author, 7, author), memcpy(author + 14, "..", 3);
-    snprintf(outcome, sizeof outcome, "%s%s%s", dsdn_outcome_name((uint8_t)e->seen.outcome), e->seen.code ? ":" : "",
-             e->seen.code ? dsdn_code_name(l->input.catalogue, e->seen.code) : "");
+    if (dsdn_zero32(e->seen.author))
+        snprintf(author, sizeof author, "authority");
+    else
+        dsdn_hex_encode(e->seen.author, 7, author), memcpy(author + 14, "..", 3);
+    snprintf(outcome, sizeof outcome, "%s%s%s", dsdn_outcome_name((uint8_t)e->seen.outcome),
+             e->seen.code ? ":" : "", e->seen.code ? dsdn_code_name(l->input.catalogue, e->seen.code) : "");
     dsdn_text_init(&payload, TEXT_MAX, 0);
     int rc = dsdn_json_write_payload(&payload, e->desc, e->seen.version, e->seen.payload, e->seen.len, error);
     if (!rc) {
         size_t len = payload.len;
         if (len > CELL_MAX) /* cut between two characters */
             for (len = CELL_MAX; len && ((uint8_t)payload.bytes[len] & 0xC0) == 0x80;) len--;
-        dsdn_text_format(&l->text, "%-16s %-24s %-24s %-16s %-24s %.*s%s\n", place, when, e->desc->name, author, outcome,
-                         (int)len, payload.bytes, len < payload.len ? "..." : "");
+        dsdn_text_format(&l->text, "%-16s %-24s %-24s %-16s %-24s %.*s%s\n", place, when, e->desc->name,
+                         author, outcome, (int)len, payload.bytes, len < payload.len ? "..." : "");
     }
     dsdn_text_free(&payload);
     return rc;
@@ -154,7 +162,8 @@ static int applied(void *self, const struct dsdn_engine *engine, const struct ds
         const struct dsdn_prepared_bundle *bundle = &p->bundles[b];
         for (uint32_t i = 0; !rc && i < bundle->op_cnt; i++) {
             uint32_t op = bundle->first_op + i;
-            struct shown e = {.batch = p, .op = &p->ops[op], .bundle = b, .index = i, .ordinal = ordinal + op};
+            struct shown e = {
+                .batch = p, .op = &p->ops[op], .bundle = b, .index = i, .ordinal = ordinal + op};
             e.desc = &l->input.catalogue->events->events[e.op->event];
             e.seen = (struct dsdn_filter_event){
                 .seq = record->sequence,
@@ -181,7 +190,8 @@ static int compile(struct listing *l, struct dsdn_error *error)
     struct dsdn_filter_names names = {l->outcomes, l->codes, DSDN_OUTCOME_CNT, 0};
     for (uint32_t i = 0; i < DSDN_OUTCOME_CNT; i++)
         l->outcomes[i] = (struct dsdn_filter_name){i, dsdn_outcome_name((uint8_t)i)};
-    for (const struct dsdn_code_name *c = l->input.catalogue->codes; c->name && names.code_cnt < CODES_MAX; c++)
+    for (const struct dsdn_code_name *c = l->input.catalogue->codes; c->name && names.code_cnt < CODES_MAX;
+         c++)
         l->codes[names.code_cnt++] = (struct dsdn_filter_name){c->code, c->name};
     int rc = dsdn_filter_compile(l->options->where, l->input.catalogue->events, &names, &l->filter, error);
     if (rc == DSDN_E_USAGE) {
@@ -254,17 +264,21 @@ static int read_options(struct listing *l, struct dsdn_error *error)
 {
     static const char *const formats[] = {"table", "json", "ndjson"};
     const struct options *o = l->options;
-    int rc = options_place("from", o->from, PLACE_GENESIS | PLACE_SEQUENCE | PLACE_CHECKPOINT, &l->from, error);
+    int rc =
+        options_place("from", o->from, PLACE_GENESIS | PLACE_SEQUENCE | PLACE_CHECKPOINT, &l->from, error);
     if (!rc) rc = options_place("to", o->to, PLACE_SEQUENCE | PLACE_TIME, &l->to, error);
     if (rc) return rc;
     l->format = FORMAT_TABLE;
     for (size_t i = 0; o->format && i < sizeof formats / sizeof formats[0]; i++)
         if (strcmp(o->format, formats[i]) == 0) l->format = (enum format)i;
     if (o->format && strcmp(o->format, formats[l->format]) != 0)
-        return dsdn_fail(error, DSDN_E_USAGE, "--format wants table, json or ndjson, not \"%.40s\"", o->format);
+        return dsdn_fail(error, DSDN_E_USAGE, "--format wants table, json or ndjson, not \"%.40s\"",
+                         o->format);
     if (o->dump_state && (o->where || o->format || o->from || o->to))
-        return dsdn_fail(error, DSDN_E_USAGE, "--state lists rows at one place: --at and --table, nothing else");
-    if (!o->dump_state && (o->at || o->table)) return dsdn_fail(error, DSDN_E_USAGE, "--at and --table go with --state");
+        return dsdn_fail(error, DSDN_E_USAGE,
+                         "--state lists rows at one place: --at and --table, nothing else");
+    if (!o->dump_state && (o->at || o->table))
+        return dsdn_fail(error, DSDN_E_USAGE, "--at and --table go with --state");
     return DSDN_OK;
 }
 
@@ -276,7 +290,8 @@ static int list(struct listing *l, struct dsdn_error *error)
     if (rc) return rc;
     uint64_t count = l->input.source->count;
     rc = progress_start(&l->progress, o, "reading", count == UINT64_MAX ? 0 : count, error);
-    if (!o->output || strcmp(o->output, "-") == 0) l->progress.on = l->progress.on && o->progress; /* lines would mix */
+    if (!o->output || strcmp(o->output, "-") == 0)
+        l->progress.on = l->progress.on && o->progress; /* lines would mix */
     if (!rc) rc = output_open(&l->out, o->output, o->force, error);
     if (rc) return rc;
     rc = o->dump_state ? list_state(l, error) : list_events(l, error);

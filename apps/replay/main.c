@@ -16,7 +16,8 @@ static void on_signal(int number)
 
 void interrupt_catch(void)
 {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND}; /* a second signal ends us */
+    struct sigaction action = {.sa_handler = on_signal,
+                               .sa_flags = (int)SA_RESETHAND}; /* a second signal ends us */
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
@@ -37,18 +38,21 @@ static int run(int argc, char **argv, struct options *options, struct dsdn_error
     int rc = options_parse(options, command, argc - skip, argv + skip, error);
     if (rc) return rc;
     if (options->help) {
-        if (command == commands && !options->argument_cnt) options_overview(stdout);
-        else options_help(stdout, command);
+        if (command == commands && !options->argument_cnt)
+            options_overview(stdout);
+        else
+            options_help(stdout, command);
         return DSDN_OK;
     }
     rc = dsdn_sign_self_test(error);
     if (rc) return rc;
     interrupt_catch();
     rc = command->run(options, error);
-    const char *meant = command == commands && rc == DSDN_E_NOT_FOUND ? command_suggest(options->arguments[0]) : NULL;
+    const char *meant =
+        command == commands && rc == DSDN_E_NOT_FOUND ? command_suggest(options->arguments[0]) : NULL;
     if (meant)
-        return dsdn_fail(error, DSDN_E_USAGE, "no source and no command \"%.80s\"; did you mean %s?", options->arguments[0],
-                         meant);
+        return dsdn_fail(error, DSDN_E_USAGE, "no source and no command \"%.80s\"; did you mean %s?",
+                         options->arguments[0], meant);
     return rc;
 }
 

@@ -22,14 +22,19 @@ struct option_desc {
 #define ALL      UINT32_MAX
 #define READING  (COMMAND_REPLAY | COMMAND_EXPORT | COMMAND_INSPECT | COMMAND_CHECKPOINT | COMMAND_PROVE)
 #define STATEFUL (COMMAND_REPLAY | COMMAND_INSPECT | COMMAND_CHECKPOINT | COMMAND_PROVE)
-#define WRITING  (COMMAND_GENERATE | COMMAND_IMPORT | COMMAND_EXPORT | COMMAND_INSPECT | COMMAND_CHECKPOINT | COMMAND_PROVE)
-#define LONG     (COMMAND_REPLAY | COMMAND_GENERATE | COMMAND_IMPORT | COMMAND_EXPORT | COMMAND_INSPECT | COMMAND_CHECKPOINT | COMMAND_PROVE)
+#define WRITING                                                                                              \
+    (COMMAND_GENERATE | COMMAND_IMPORT | COMMAND_EXPORT | COMMAND_INSPECT | COMMAND_CHECKPOINT |             \
+     COMMAND_PROVE)
+#define LONG                                                                                                 \
+    (COMMAND_REPLAY | COMMAND_GENERATE | COMMAND_IMPORT | COMMAND_EXPORT | COMMAND_INSPECT |                 \
+     COMMAND_CHECKPOINT | COMMAND_PROVE)
 
 #define AT(field) offsetof(struct options, field)
 static const struct option_desc table[] = {
     {"verify", 0, FLAG, NULL, AT(verify), 0, 0, COMMAND_REPLAY,
      "check body hashes, event ids, every signature, the whole container and declared roots"},
-    {"hashes", 0, FLAG, NULL, AT(hashes), 0, 0, COMMAND_REPLAY, "check body hashes and compute event ids; no signatures"},
+    {"hashes", 0, FLAG, NULL, AT(hashes), 0, 0, COMMAND_REPLAY,
+     "check body hashes and compute event ids; no signatures"},
     {"from", 0, TEXT, "PLACE", AT(from), 0, 0, COMMAND_REPLAY | COMMAND_EXPORT | COMMAND_INSPECT,
      "start: genesis, seq:N or checkpoint:FILE"},
     {"to", 0, TEXT, "PLACE", AT(to), 0, 0, COMMAND_REPLAY | COMMAND_EXPORT | COMMAND_INSPECT,
@@ -37,25 +42,33 @@ static const struct option_desc table[] = {
     {"at", 0, TEXT, "PLACE", AT(at), 0, 0, COMMAND_CHECKPOINT | COMMAND_PROVE | COMMAND_INSPECT,
      "state after this batch: seq:N or tip"},
     {"roles", 0, TEXT, "A,B", AT(roles), 0, 0, COMMAND_REPLAY, "report the roots of these roles only"},
-    {"genesis", 0, TEXT, "FILE", AT(genesis), 0, 0, READING, "the genesis file of the network that SOURCE must belong to"},
+    {"genesis", 0, TEXT, "FILE", AT(genesis), 0, 0, READING,
+     "the genesis file of the network that SOURCE must belong to"},
     {"expect-root", 0, TEXT, "HEX", AT(expect_root), 0, 0, COMMAND_REPLAY | COMMAND_CHECKPOINT,
      "the state root that must come out; another one is exit 3"},
-    {"root-every", 0, NUMBER, "N", AT(root_every), 1, UINT64_MAX, COMMAND_REPLAY, "compute the root after every N batches"},
-    {"fingerprint", 0, FLAG, NULL, AT(fingerprint), 0, 0, COMMAND_REPLAY, "compute the row-change hash of every batch"},
-    {"digest", 0, FLAG, NULL, AT(digest), 0, 0, COMMAND_REPLAY, "print the state digest of the neutral bench format"},
+    {"root-every", 0, NUMBER, "N", AT(root_every), 1, UINT64_MAX, COMMAND_REPLAY,
+     "compute the root after every N batches"},
+    {"fingerprint", 0, FLAG, NULL, AT(fingerprint), 0, 0, COMMAND_REPLAY,
+     "compute the row-change hash of every batch"},
+    {"digest", 0, FLAG, NULL, AT(digest), 0, 0, COMMAND_REPLAY,
+     "print the state digest of the neutral bench format"},
     {"jobs", 'j', NUMBER, "N", AT(jobs), 1, JOBS_MAX, STATEFUL, "threads (default: all processors)"},
     {"max-errors", 0, NUMBER, "N", AT(max_errors), 1, 1000000, COMMAND_REPLAY,
      "go on looking for faults behind the first, up to N (default 1)"},
-    {"repeat", 0, NUMBER, "N", AT(repeat), 1, 1000000, COMMAND_REPLAY, "replay the same span N times; all roots must match"},
+    {"repeat", 0, NUMBER, "N", AT(repeat), 1, 1000000, COMMAND_REPLAY,
+     "replay the same span N times; all roots must match"},
     {"perturb", 0, FLAG, NULL, AT(perturb), 0, 0, COMMAND_REPLAY,
      "repeat under other thread counts, table capacities, hash seeds and memory addresses"},
     {"require", 0, TEXT, "LEVEL", AT(require), 0, 0, COMMAND_REPLAY,
-     "least assurance: consistent, authorised, included or canonical (with --verify: authorised); below it exit 6"},
+     "least assurance: consistent, authorised, included or canonical (with --verify: authorised); below it "
+     "exit 6"},
     {"events-out", 0, TEXT, "FILE", AT(events_out), 0, 0, COMMAND_REPLAY,
      "write findings, roots and fingerprints to FILE as NDJSON, as they are found"},
     {"state", 0, TEXT, "DIR", AT(state), 0, 0, COMMAND_REPLAY, "where an interrupted run keeps its progress"},
-    {"state", 0, FLAG, NULL, AT(dump_state), 0, 0, COMMAND_INSPECT, "list rows of the state instead of events"},
-    {"resume", 0, FLAG, NULL, AT(resume), 0, 0, COMMAND_REPLAY | COMMAND_EXPORT, "go on where an interrupted run stopped"},
+    {"state", 0, FLAG, NULL, AT(dump_state), 0, 0, COMMAND_INSPECT,
+     "list rows of the state instead of events"},
+    {"resume", 0, FLAG, NULL, AT(resume), 0, 0, COMMAND_REPLAY | COMMAND_EXPORT,
+     "go on where an interrupted run stopped"},
     {"where", 0, TEXT, "EXPR", AT(where), 0, 0, COMMAND_INSPECT, "only events for which EXPR holds"},
     {"format", 0, TEXT, "FORMAT", AT(format), 0, 0, COMMAND_INSPECT, "table (default), json or ndjson"},
     {"table", 0, TEXT, "T", AT(table), 0, 0, COMMAND_PROVE | COMMAND_INSPECT, "the table, by name"},
@@ -64,13 +77,16 @@ static const struct option_desc table[] = {
     {"root", 0, TEXT, "HEX", AT(root), 0, 0, COMMAND_PROVE, "the state root to check it against"},
     {"seed", 0, NUMBER, "N", AT(seed), 0, SEED_NONE - 1, COMMAND_GENERATE, "seed of the random numbers"},
     {"events", 0, NUMBER, "N", AT(events), 1, UINT64_C(1) << 40, COMMAND_GENERATE, "how many events"},
-    {"signed", 0, NUMBER, "P", AT(signatures), 0, 100, COMMAND_GENERATE, "author signatures per 100 events (default 10)"},
+    {"signed", 0, NUMBER, "P", AT(signatures), 0, 100, COMMAND_GENERATE,
+     "author signatures per 100 events (default 10)"},
     {"families", 0, TEXT, "A,B", AT(families), 0, 0, COMMAND_GENERATE, "events of these families only"},
     {"events-per-batch", 0, NUMBER, "N", AT(per_batch), 1, 65535, COMMAND_GENERATE | COMMAND_IMPORT,
      "events of one batch (default: generate 1000, import 256)"},
-    {"output", 'o', TEXT, "FILE", AT(output), 0, 0, WRITING, "where the result goes; a name that ends in / is a log directory"},
+    {"output", 'o', TEXT, "FILE", AT(output), 0, 0, WRITING,
+     "where the result goes; a name that ends in / is a log directory"},
     {"force", 0, FLAG, NULL, AT(force), 0, 0, WRITING | COMMAND_REPLAY, "replace an output file that exists"},
-    {"json", 0, FLAG, NULL, AT(json), 0, 0, COMMAND_REPLAY | COMMAND_CHECKPOINT, "print one JSON object on standard output"},
+    {"json", 0, FLAG, NULL, AT(json), 0, 0, COMMAND_REPLAY | COMMAND_CHECKPOINT,
+     "print one JSON object on standard output"},
     {"progress", 0, TEXT, "WHEN", AT(progress), 0, 0, LONG, "auto (default: on a terminal), always or never"},
     {"quiet", 'q', FLAG, NULL, AT(quiet), 0, 0, LONG, "no progress and no remarks; errors stay"},
     {"no-color", 0, FLAG, NULL, AT(no_color), 0, 0, ALL, "no colour (also by the environment's NO_COLOR)"},
@@ -108,28 +124,33 @@ const char *command_suggest(const char *name)
 
 /* ---- parsing --------------------------------------------------------------------------------- */
 
-static int unknown_option(const char *typed, size_t len, const struct command *command, struct dsdn_error *error)
+static int unknown_option(const char *typed, size_t len, const struct command *command,
+                          struct dsdn_error *error)
 {
     char name[64];
     const char *best = NULL, *elsewhere = NULL;
     uint32_t distance = UINT32_MAX, far = UINT32_MAX;
     snprintf(name, sizeof name, "%.*s", len < 63 ? (int)len : 63, typed);
     for (unsigned i = 0; i < TABLE_CNT; i++) {
-        if (table[i].commands & command->bit) offer(name, table[i].name, &best, &distance);
-        else if (strcmp(table[i].name, name) == 0) offer(name, table[i].name, &elsewhere, &far);
+        if (table[i].commands & command->bit)
+            offer(name, table[i].name, &best, &distance);
+        else if (strcmp(table[i].name, name) == 0)
+            offer(name, table[i].name, &elsewhere, &far);
     }
     const char *space = *command->name ? " " : "";
     if (elsewhere)
-        return dsdn_fail(error, DSDN_E_USAGE, "--%s is no option of `dsdn-replay%s%s`", name, space, command->name);
+        return dsdn_fail(error, DSDN_E_USAGE, "--%s is no option of `dsdn-replay%s%s`", name, space,
+                         command->name);
     if (best) return dsdn_fail(error, DSDN_E_USAGE, "unknown option --%s; did you mean --%s?", name, best);
-    return dsdn_fail(error, DSDN_E_USAGE, "unknown option --%s; `dsdn-replay%s%s --help` lists them", name, space,
-                     command->name);
+    return dsdn_fail(error, DSDN_E_USAGE, "unknown option --%s; `dsdn-replay%s%s --help` lists them", name,
+                     space, command->name);
 }
 
 static const struct option_desc *option_find(const char *name, size_t len, const struct command *command)
 {
     for (unsigned i = 0; i < TABLE_CNT; i++)
-        if (table[i].commands & command->bit && strlen(table[i].name) == len && memcmp(table[i].name, name, len) == 0)
+        if (table[i].commands & command->bit && strlen(table[i].name) == len &&
+            memcmp(table[i].name, name, len) == 0)
             return &table[i];
     return NULL;
 }
@@ -155,7 +176,8 @@ static bool read_number(const char *text, uint64_t *number)
     return true;
 }
 
-static int option_set(struct options *o, const struct option_desc *d, const char *value, struct dsdn_error *error)
+static int option_set(struct options *o, const struct option_desc *d, const char *value,
+                      struct dsdn_error *error)
 {
     uint8_t *field = (uint8_t *)o + d->offset;
     if (d->kind == FLAG) {
@@ -163,7 +185,8 @@ static int option_set(struct options *o, const struct option_desc *d, const char
         return DSDN_OK;
     }
     if (d->kind == TEXT) {
-        if (!*value) return dsdn_fail(error, DSDN_E_USAGE, "--%s wants %s, not nothing", d->name, d->argument);
+        if (!*value)
+            return dsdn_fail(error, DSDN_E_USAGE, "--%s wants %s, not nothing", d->name, d->argument);
         memcpy(field, &value, sizeof value);
         return DSDN_OK;
     }
@@ -192,7 +215,8 @@ static int option_take(struct options *o, const struct command *command, int arg
     }
     if (d->kind == FLAG && value) return dsdn_fail(error, DSDN_E_USAGE, "--%s takes no value", d->name);
     if (d->kind != FLAG && !value) {
-        if (*i + 1 >= argc) return dsdn_fail(error, DSDN_E_USAGE, "--%s wants %s behind it", d->name, d->argument);
+        if (*i + 1 >= argc)
+            return dsdn_fail(error, DSDN_E_USAGE, "--%s wants %s behind it", d->name, d->argument);
         value = argv[++*i];
     }
     return option_set(o, d, value, error);
@@ -203,14 +227,20 @@ static int wrong_count(const struct command *command, unsigned cnt, struct dsdn_
     if (cnt < command->least)
         return dsdn_fail(error, DSDN_E_USAGE, "too few arguments: dsdn-replay %.*s",
                          (int)strcspn(command->usage, "\n"), command->usage);
-    return dsdn_fail(error, DSDN_E_USAGE, "too many arguments: dsdn-replay %.*s", (int)strcspn(command->usage, "\n"),
-                     command->usage);
+    return dsdn_fail(error, DSDN_E_USAGE, "too many arguments: dsdn-replay %.*s",
+                     (int)strcspn(command->usage, "\n"), command->usage);
 }
 
-int options_parse(struct options *o, const struct command *command, int argc, char **argv, struct dsdn_error *error)
+int options_parse(struct options *o, const struct command *command, int argc, char **argv,
+                  struct dsdn_error *error)
 {
-    *o = (struct options){.max_errors = 1, .repeat = 1, .signatures = 10, .seed = SEED_NONE,
-                          .command = command, .raw_cnt = argc, .raw = argv};
+    *o = (struct options){.max_errors = 1,
+                          .repeat = 1,
+                          .signatures = 10,
+                          .seed = SEED_NONE,
+                          .command = command,
+                          .raw_cnt = argc,
+                          .raw = argv};
     bool ended = false;
     for (int i = 0; i < argc; i++) {
         const char *typed = argv[i];
@@ -257,8 +287,10 @@ static void add_quoted(struct line *l, const char *argument)
     }
     add(l, "'", 1);
     for (; *argument; argument++) {
-        if (*argument == '\'') add(l, "'\\''", 4);
-        else add(l, argument, 1);
+        if (*argument == '\'')
+            add(l, "'\\''", 4);
+        else
+            add(l, argument, 1);
     }
     add(l, "'", 1);
 }
@@ -282,13 +314,16 @@ int options_hex32(const char *name, const char *text, uint8_t out[32], struct ds
     return dsdn_fail(error, DSDN_E_USAGE, "--%s wants 64 hex digits, not \"%.80s\"", name, text);
 }
 
-int options_place(const char *name, const char *text, unsigned allowed, struct place *place, struct dsdn_error *error)
+int options_place(const char *name, const char *text, unsigned allowed, struct place *place,
+                  struct dsdn_error *error)
 {
     static const struct {
         enum place_kind kind;
         const char *prefix, *form;
-    } kinds[] = {{PLACE_GENESIS, "genesis", "genesis"},   {PLACE_TIP, "tip", "tip"},
-                 {PLACE_SEQUENCE, "seq:", "seq:N"},        {PLACE_TIME, "time:", "time:MILLISECONDS"},
+    } kinds[] = {{PLACE_GENESIS, "genesis", "genesis"},
+                 {PLACE_TIP, "tip", "tip"},
+                 {PLACE_SEQUENCE, "seq:", "seq:N"},
+                 {PLACE_TIME, "time:", "time:MILLISECONDS"},
                  {PLACE_CHECKPOINT, "checkpoint:", "checkpoint:FILE"}};
     char forms[128] = "";
     size_t len = 0;
@@ -354,7 +389,8 @@ void options_overview(FILE *out)
     fputs("dsdn-replay replays, verifies and inspects DSDN logs.\n\n", out);
     for (const struct command *c = commands; c->name; c++) print_lines(out, c->usage, "  dsdn-replay ");
     fputs("\n`dsdn-replay help COMMAND` says more; `dsdn-replay help replay` about the replay itself.\n"
-          "Exit: 0 success, 1 usage, 2 unavailable or I/O, 3 well-formed but false, 4 damaged bytes, 5 interrupted,\n"
+          "Exit: 0 success, 1 usage, 2 unavailable or I/O, 3 well-formed but false, 4 damaged bytes, 5 "
+          "interrupted,\n"
           "6 incomplete.\n",
           out);
 }
@@ -363,5 +399,6 @@ void options_man(FILE *out)
 {
     for (const struct command *c = commands; c->name; c++)
         for (unsigned i = 0; i < TABLE_CNT; i++)
-            if (table[i].commands & c->bit) fprintf(out, "%s %s\n", *c->name ? c->name : "replay", table[i].name);
+            if (table[i].commands & c->bit)
+                fprintf(out, "%s %s\n", *c->name ? c->name : "replay", table[i].name);
 }

@@ -13,7 +13,8 @@
 static int name_part(const char *path, char *name, char *part, struct dsdn_error *error)
 {
     size_t len = strlen(path);
-    if (len + sizeof ".partial" > OUTPUT_PATH_MAX) return dsdn_fail(error, DSDN_E_USAGE, "the output's name is too long");
+    if (len + sizeof ".partial" > OUTPUT_PATH_MAX)
+        return dsdn_fail(error, DSDN_E_USAGE, "the output's name is too long");
     memcpy(name, path, len + 1);
     memcpy(part, path, len);
     memcpy(part + len, ".partial", sizeof ".partial");
@@ -24,7 +25,8 @@ int output_taken(const char *path, bool force, struct dsdn_error *error)
 {
     struct stat st;
     if (force || lstat(path, &st) != 0) return DSDN_OK;
-    return dsdn_fail_at(error, DSDN_E_EXISTS, path, DSDN_NO_OFFSET, "the output exists; --force replaces a file");
+    return dsdn_fail_at(error, DSDN_E_EXISTS, path, DSDN_NO_OFFSET,
+                        "the output exists; --force replaces a file");
 }
 
 static void sync_parent(const char *path)
@@ -32,8 +34,10 @@ static void sync_parent(const char *path)
     char parent[OUTPUT_PATH_MAX];
     const char *slash = strrchr(path, '/');
     size_t len = slash ? (size_t)(slash - path) : 0;
-    if (!slash) strcpy(parent, ".");
-    else if (!len) strcpy(parent, "/");
+    if (!slash)
+        strcpy(parent, ".");
+    else if (!len)
+        strcpy(parent, "/");
     else {
         memcpy(parent, path, len);
         parent[len] = 0;
@@ -81,8 +85,10 @@ int output_close(struct output *out, int rc, struct dsdn_error *error)
     if (fclose(out->file) != 0 && !rc) rc = write_failed(out, error);
     out->file = NULL;
     if (!rc && rename(out->part, out->path) != 0) rc = write_failed(out, error);
-    if (rc) unlink(out->part);
-    else sync_parent(out->path);
+    if (rc)
+        unlink(out->part);
+    else
+        sync_parent(out->path);
     return rc;
 }
 
@@ -105,22 +111,24 @@ static int open_archive(struct log_output *out, const char *path, const struct d
         if (!rc) out->next = report.next;
         return rc;
     }
-    struct dsdn_archive_options options = {.genesis = {genesis->bytes, genesis->len}, .first = start->sequence};
+    struct dsdn_archive_options options = {.genesis = {genesis->bytes, genesis->len},
+                                           .first = start->sequence};
     memcpy(options.prev, start->prev, 32);
     unlink(out->part); /* of a run that was killed; a locked one is still written to its own inode */
     return dsdn_archive_create(&dsdn_io_system, out->part, &options, &out->archive, error);
 }
 
-static int open_directory(struct log_output *out, const struct dsdn_genesis *genesis, const struct log_start *start,
-                          struct dsdn_error *error)
+static int open_directory(struct log_output *out, const struct dsdn_genesis *genesis,
+                          const struct log_start *start, struct dsdn_error *error)
 {
     struct dsdn_store_options options = {.write = true};
     struct dsdn_store_start begin = {.sequence = start->sequence, .event = start->event};
     memcpy(begin.prev, start->prev, 32);
     if (rmdir(out->path) != 0 && errno != ENOENT) /* an empty directory is as good as none */
-        return dsdn_fail_at(error, DSDN_E_EXISTS, out->path, DSDN_NO_OFFSET, "the output exists and is not empty");
-    int rc = dsdn_store_create(out->part, &options, (struct dsdn_view){genesis->bytes, genesis->len}, genesis->hash,
-                               start->sequence ? &begin : NULL, error);
+        return dsdn_fail_at(error, DSDN_E_EXISTS, out->path, DSDN_NO_OFFSET,
+                            "the output exists and is not empty");
+    int rc = dsdn_store_create(out->part, &options, (struct dsdn_view){genesis->bytes, genesis->len},
+                               genesis->hash, start->sequence ? &begin : NULL, error);
     out->made = rc == DSDN_OK;
     return rc ? rc : dsdn_store_open(out->part, &options, &out->store, NULL, error);
 }
@@ -140,19 +148,21 @@ int log_output_open(struct log_output *out, const char *path, const struct dsdn_
     int rc = name_part(name, out->path, out->part, error);
     if (rc) return rc;
     if (!directory) return open_archive(out, name, genesis, start, force, resume, error);
-    if (resume) return dsdn_fail(error, DSDN_E_USAGE, "--resume goes on with an archive, not with a log directory");
+    if (resume)
+        return dsdn_fail(error, DSDN_E_USAGE, "--resume goes on with an archive, not with a log directory");
     rc = open_directory(out, genesis, start, error);
     return rc ? log_output_close(out, rc, false, error) : rc;
 }
 
 void log_output_remark(const struct log_output *out)
 {
-    fprintf(stderr, "%s: %llu events in %llu batches, %llu bytes\n", out->path, (unsigned long long)out->events,
-            (unsigned long long)out->batches, (unsigned long long)out->bytes);
+    fprintf(stderr, "%s: %llu events in %llu batches, %llu bytes\n", out->path,
+            (unsigned long long)out->events, (unsigned long long)out->batches,
+            (unsigned long long)out->bytes);
 }
 
-int log_output_batch(struct log_output *out, const uint8_t *batch, size_t len, uint64_t sequence, uint32_t events,
-                     struct dsdn_error *error)
+int log_output_batch(struct log_output *out, const uint8_t *batch, size_t len, uint64_t sequence,
+                     uint32_t events, struct dsdn_error *error)
 {
     int rc;
     if (out->archive) {
@@ -175,8 +185,8 @@ int log_output_batch(struct log_output *out, const uint8_t *batch, size_t len, u
     return DSDN_OK;
 }
 
-/* Removes the log directory that this process made, by the names that log/store.h gives; what somebody else put into it
- * stays, and the directory with it. */
+/* Removes the log directory that this process made, by the names that log/store.h gives; what somebody else
+ * put into it stays, and the directory with it. */
 static void remove_log(const char *dir)
 {
     static const char *const files[] = {"index/data.mdb", "index/lock.mdb", "durable", "lock", "genesis.bin"};

@@ -1,5 +1,5 @@
-/* progress.h: a bar on stderr: how far, how fast, how much longer.  Redrawn at most ten times a second, and taken away
- * whenever something else is to be written to stderr. */
+/* progress.h: a bar on stderr: how far, how fast, how much longer.  Redrawn at most ten times a second, and
+ * taken away whenever something else is to be written to stderr. */
 #ifndef DSDN_APPS_REPLAY_PROGRESS_H
 #define DSDN_APPS_REPLAY_PROGRESS_H
 
@@ -7,9 +7,9 @@
 
 struct progress {
     bool on, color, drawn;
-    const char *verb;      /* "verifying" */
-    uint64_t total;        /* of whatever is counted in; 0 = not known */
-    uint64_t begun, last;  /* clock in nanoseconds */
+    const char *verb;     /* "verifying" */
+    uint64_t total;       /* of whatever is counted in; 0 = not known */
+    uint64_t begun, last; /* clock in nanoseconds */
 };
 
 /* progress_start reads --progress, --quiet and --no-color.  USAGE for a wrong --progress. */

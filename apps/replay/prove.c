@@ -42,7 +42,8 @@ static void put_hex(struct dsdn_text *t, const char *key, const uint8_t *bytes, 
     dsdn_text_hex(t, bytes, len);
 }
 
-/* One JSON object on stdout.  A proof does not name its network's catalogue; the tables of either are told apart by id. */
+/* One JSON object on stdout.  A proof does not name its network's catalogue; the tables of either are told
+ * apart by id. */
 static int show(const struct dsdn_proof *p, struct dsdn_error *error)
 {
     static const struct dsdn_catalogue *const catalogues[] = {&dsdn_catalogue, &neutral_catalogue};
@@ -59,20 +60,25 @@ static int show(const struct dsdn_proof *p, struct dsdn_error *error)
     put_hex(t, "root", p->root, 32);
     put_hex(t, "genesis", p->head.genesis, 32);
     dsdn_text_key(t, "seq");
-    if (p->head.sequence) dsdn_text_u64(t, p->head.sequence - 1);
-    else dsdn_text_null(t);
+    if (p->head.sequence)
+        dsdn_text_u64(t, p->head.sequence - 1);
+    else
+        dsdn_text_null(t);
     dsdn_text_key(t, "time_ms");
     dsdn_text_u64(t, p->head.time_ms);
     dsdn_text_key(t, "table");
-    if (number >= 0) dsdn_text_string(t, tables.list[number]->name);
-    else dsdn_text_u64(t, p->table);
+    if (number >= 0)
+        dsdn_text_string(t, tables.list[number]->name);
+    else
+        dsdn_text_u64(t, p->table);
     dsdn_text_key(t, "present");
     dsdn_text_bool(t, p->present);
     put_hex(t, "key", p->key, p->key_len);
     dsdn_text_key(t, "row");
     if (p->present && number >= 0)
         rc = dsdn_value_json(t, tables.list, (uint32_t)number, p->key, p->value, p->value_len, error);
-    else dsdn_text_null(t);
+    else
+        dsdn_text_null(t);
     dsdn_text_close(t, '}');
     dsdn_text_line(t);
     if (!rc) rc = dsdn_text_status(t, error);
@@ -95,16 +101,18 @@ static int check(const struct options *o, struct dsdn_error *error)
     if (!rc) rc = dsdn_io_read_file(&dsdn_io_system, o->check, DSDN_PROOF_MAX, &bytes, &len, error);
     if (rc) return rc;
     rc = dsdn_proof_check(bytes, len, root, &proof, error);
-    if (rc) dsdn_error_at(error, o->check, DSDN_NO_OFFSET);
-    else rc = show(&proof, error);
+    if (rc)
+        dsdn_error_at(error, o->check, DSDN_NO_OFFSET);
+    else
+        rc = show(&proof, error);
     free(bytes);
     return rc;
 }
 
 /* ---- make ------------------------------------------------------------------------------------ */
 
-static int find_key(const struct session *s, const struct options *o, uint32_t *table, uint8_t key[DSDN_KEY_MAX],
-                    struct dsdn_error *error)
+static int find_key(const struct session *s, const struct options *o, uint32_t *table,
+                    uint8_t key[DSDN_KEY_MAX], struct dsdn_error *error)
 {
     uint32_t cnt;
     const struct dsdn_table_desc *const *tables = dsdn_engine_tables(s->engine, &cnt);
@@ -124,7 +132,8 @@ static int make(const struct options *o, struct dsdn_error *error)
     uint8_t key[DSDN_KEY_MAX];
     uint32_t table = 0;
     if (!o->argument_cnt || !o->table || !o->key || !o->output)
-        return dsdn_fail(error, DSDN_E_USAGE, "prove wants SOURCE, --table, --key and -o FILE (or --check FILE --root HEX)");
+        return dsdn_fail(error, DSDN_E_USAGE,
+                         "prove wants SOURCE, --table, --key and -o FILE (or --check FILE --root HEX)");
     int rc = output_taken(o->output, o->force, error);
     if (!rc) rc = session_open(&session, &input, o, "replaying", error);
     if (rc) return rc;

@@ -18,7 +18,8 @@ static int read_options(struct run *run, const struct options *o, struct dsdn_er
     run->checks = o->verify   ? DSDN_CHECK_BODY | DSDN_CHECK_EVENT_IDS | DSDN_CHECK_SIGNATURES
                   : o->hashes ? DSDN_CHECK_BODY | DSDN_CHECK_EVENT_IDS
                               : 0;
-    int rc = options_place("from", o->from, PLACE_GENESIS | PLACE_SEQUENCE | PLACE_CHECKPOINT, &run->from, error);
+    int rc =
+        options_place("from", o->from, PLACE_GENESIS | PLACE_SEQUENCE | PLACE_CHECKPOINT, &run->from, error);
     if (!rc) rc = options_place("to", o->to, PLACE_SEQUENCE | PLACE_TIME, &run->to, error);
     if (!rc && o->expect_root) rc = options_hex32("expect-root", o->expect_root, run->expected, error);
     if (rc) return rc;
@@ -28,11 +29,14 @@ static int read_options(struct run *run, const struct options *o, struct dsdn_er
         return dsdn_fail(error, DSDN_E_USAGE, "--from is behind --to");
     int level = o->require ? assurance_find(o->require) : o->verify ? ASSURANCE_AUTHORISED : ASSURANCE_NONE;
     if (level < 0)
-        return dsdn_fail(error, DSDN_E_USAGE, "--require wants consistent, authorised, included or canonical, not \"%.40s\"",
+        return dsdn_fail(error, DSDN_E_USAGE,
+                         "--require wants consistent, authorised, included or canonical, not \"%.40s\"",
                          o->require);
     run->required = (enum assurance)level;
-    if (o->resume && o->repeat > 1) return dsdn_fail(error, DSDN_E_USAGE, "--resume does not go with --repeat");
-    if (o->perturb && o->repeat < 2) return dsdn_fail(error, DSDN_E_USAGE, "--perturb wants --repeat N with N of 2 or more");
+    if (o->resume && o->repeat > 1)
+        return dsdn_fail(error, DSDN_E_USAGE, "--resume does not go with --repeat");
+    if (o->perturb && o->repeat < 2)
+        return dsdn_fail(error, DSDN_E_USAGE, "--perturb wants --repeat N with N of 2 or more");
     return DSDN_OK;
 }
 
@@ -42,7 +46,8 @@ static int check_options(const struct run *run, struct dsdn_error *error)
     if (o->repeat > 1 && run->input.kind == INPUT_STREAM)
         return dsdn_fail(error, DSDN_E_USAGE, "standard input can be read only once: no --repeat");
     if (o->digest && run->input.catalogue != &neutral_catalogue)
-        return dsdn_fail(error, DSDN_E_USAGE, "--digest is about the neutral bench format; this is another network");
+        return dsdn_fail(error, DSDN_E_USAGE,
+                         "--digest is about the neutral bench format; this is another network");
     return report_roles(run, error);
 }
 
@@ -63,7 +68,8 @@ static void perturb(struct run *run, uint64_t i)
     unsigned most = options_jobs(run->options) < 2 ? 2 : options_jobs(run->options);
     run->conditions.jobs = 1 + (unsigned)(i % most);
     run->conditions.initial_rows = rows[i % (sizeof rows / sizeof rows[0])];
-    run->conditions.hash_seed = run->conditions.hash_seed * UINT64_C(6364136223846793005) + 1442695040888963407u;
+    run->conditions.hash_seed =
+        run->conditions.hash_seed * UINT64_C(6364136223846793005) + 1442695040888963407u;
 }
 
 static int compare(const struct dsdn_roots *a, const struct dsdn_roots *b, uint64_t i, uint64_t sequence,
@@ -76,7 +82,8 @@ static int compare(const struct dsdn_roots *a, const struct dsdn_roots *b, uint6
             role = a->roles[r].name;
             break;
         }
-    dsdn_fail(error, DSDN_E_ROOT, "repetition %llu came to another state root; role %s differs", (unsigned long long)i, role);
+    dsdn_fail(error, DSDN_E_ROOT, "repetition %llu came to another state root; role %s differs",
+              (unsigned long long)i, role);
     return dsdn_error_in(error, sequence);
 }
 
@@ -123,13 +130,15 @@ static int judge(struct run *run, struct dsdn_error *error)
         int rc = finding_add(run, &found, error);
         return rc ? rc : DSDN_E_ROOT;
     }
-    if (!run->batches) return dsdn_fail(error, DSDN_E_INCOMPLETE, "nothing was checked: the span holds no batches");
+    if (!run->batches)
+        return dsdn_fail(error, DSDN_E_INCOMPLETE, "nothing was checked: the span holds no batches");
     if (run->end != UINT64_MAX && run->next < run->end)
         return dsdn_fail(error, DSDN_E_INCOMPLETE, "the source ends after batch %llu, before --to",
                          (unsigned long long)run->next - 1);
     if (run->options->verify && run->gap_cnt)
         return dsdn_fail(error, DSDN_E_INCOMPLETE, "batches %llu to %llu are unverified: %s",
-                         (unsigned long long)run->gaps[0].from, (unsigned long long)run->gaps[0].to, run->gaps[0].why);
+                         (unsigned long long)run->gaps[0].from, (unsigned long long)run->gaps[0].to,
+                         run->gaps[0].why);
     if (run_assurance(run) < run->required)
         return dsdn_fail(error, DSDN_E_INCOMPLETE, "assurance is %s, below the required %s",
                          assurance_name(run_assurance(run)), assurance_name(run->required));
@@ -152,7 +161,9 @@ static int work(struct run *run, struct dsdn_error *error)
     int rc = input_open(&run->input, o->arguments[0], o->genesis, o->quiet, error);
     if (!rc) rc = check_options(run, error);
     if (!rc) rc = findings_open(run, error);
-    if (!rc) rc = progress_start(&run->progress, o, o->verify ? "verifying" : "replaying", expected_batches(run), error);
+    if (!rc)
+        rc = progress_start(&run->progress, o, o->verify ? "verifying" : "replaying", expected_batches(run),
+                            error);
     if (rc) return rc;
     const struct dsdn_event_table *events = run->input.catalogue->events;
     run->attesting = (o->verify || o->root_every) && dsdn_event_named(events, "checkpoint_declared") >= 0;
@@ -165,7 +176,8 @@ static int work(struct run *run, struct dsdn_error *error)
     if (rc == DSDN_E_INTERRUPTED) {
         int saved = resume_save(run, error);
         if (saved) return saved;
-        return dsdn_fail(error, rc, "stopped before batch %llu; %s", (unsigned long long)session_next(&run->session),
+        return dsdn_fail(error, rc, "stopped before batch %llu; %s",
+                         (unsigned long long)session_next(&run->session),
                          run->resume[0] ? "progress is saved" : "nothing was saved, which takes --state DIR");
     }
     if (!rc && o->resume) resume_forget(run);
@@ -184,7 +196,8 @@ int command_replay(const struct options *options, struct dsdn_error *error)
                   : dsdn_error_exit(rc) == 0 || run->started ? report_text(run, run->whole, &late)
                                                              : DSDN_OK;
     if (run->resume[0]) fprintf(stderr, "resume with: %s\n", run->resume);
-    if (run->events_fd >= 0 && close(run->events_fd) != 0 && !rc) rc = dsdn_fail(error, DSDN_E_IO, "cannot write findings");
+    if (run->events_fd >= 0 && close(run->events_fd) != 0 && !rc)
+        rc = dsdn_fail(error, DSDN_E_IO, "cannot write findings");
     run_free(run);
     free(run);
     if (printed && !rc) {

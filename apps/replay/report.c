@@ -1,4 +1,5 @@
-/* report.c: what a run has shown, as the JSON object that scripts rely on (architecture.md, section 11) and as lines. */
+/* report.c: what a run has shown, as the JSON object that scripts rely on (architecture.md, section 11) and
+ * as lines. */
 #include "apps/replay/run.h"
 
 #include "log/filter.h"
@@ -50,7 +51,10 @@ int report_roles(const struct run *run, struct dsdn_error *error)
 
 /* ---- numbers --------------------------------------------------------------------------------- */
 
-static uint64_t elapsed_ms(const struct run *run) { return (clock_ns() - run->begun) / 1000000 + run->seconds_before_ms; }
+static uint64_t elapsed_ms(const struct run *run)
+{
+    return (clock_ns() - run->begun) / 1000000 + run->seconds_before_ms;
+}
 
 static uint64_t per_second(uint64_t events, uint64_t ms)
 {
@@ -91,8 +95,10 @@ static void rejected(const struct run *run, struct tallies *out)
 static void tally_name(const struct run *run, const struct tally *t, char *out, size_t cap)
 {
     if (t->code)
-        snprintf(out, cap, "%s:%s", dsdn_outcome_name(t->outcome), dsdn_code_name(run->input.catalogue, t->code));
-    else snprintf(out, cap, "%s", dsdn_outcome_name(t->outcome));
+        snprintf(out, cap, "%s:%s", dsdn_outcome_name(t->outcome),
+                 dsdn_code_name(run->input.catalogue, t->code));
+    else
+        snprintf(out, cap, "%s", dsdn_outcome_name(t->outcome));
 }
 
 /* ---- JSON ------------------------------------------------------------------------------------ */
@@ -106,18 +112,24 @@ static void put_u64(struct dsdn_text *t, const char *key, uint64_t value)
 static void put_hex(struct dsdn_text *t, const char *key, const uint8_t hash[32], bool known)
 {
     dsdn_text_key(t, key);
-    if (known) dsdn_text_hex(t, hash, 32);
-    else dsdn_text_null(t);
+    if (known)
+        dsdn_text_hex(t, hash, 32);
+    else
+        dsdn_text_null(t);
 }
 
 static void put_span(struct dsdn_text *t, const struct run *run)
 {
     dsdn_text_key(t, "first_seq");
-    if (run->batches) dsdn_text_u64(t, run->first);
-    else dsdn_text_null(t);
+    if (run->batches)
+        dsdn_text_u64(t, run->first);
+    else
+        dsdn_text_null(t);
     dsdn_text_key(t, "last_seq");
-    if (run->batches) dsdn_text_u64(t, run->next - 1);
-    else dsdn_text_null(t);
+    if (run->batches)
+        dsdn_text_u64(t, run->next - 1);
+    else
+        dsdn_text_null(t);
     put_u64(t, "batches", run->batches);
     put_u64(t, "events", run->events);
 }
@@ -142,9 +154,11 @@ static void put_roots(struct dsdn_text *t, const struct run *run)
     dsdn_text_key(t, "roles");
     dsdn_text_open(t, '{');
     for (uint32_t i = 0; run->has_roots && i < run->roots.role_cnt; i++)
-        if (wanted(run, run->roots.roles[i].name)) put_hex(t, run->roots.roles[i].name, run->roots.roles[i].root, true);
+        if (wanted(run, run->roots.roles[i].name))
+            put_hex(t, run->roots.roles[i].name, run->roots.roles[i].root, true);
     dsdn_text_close(t, '}');
-    put_hex(t, "transcript", run->has_roots ? dsdn_head(dsdn_engine_state(run->session.engine))->transcript : NULL,
+    put_hex(t, "transcript",
+            run->has_roots ? dsdn_head(dsdn_engine_state(run->session.engine))->transcript : NULL,
             run->has_roots);
     if (run->options->root_every) {
         dsdn_text_key(t, "roots");
@@ -194,8 +208,10 @@ static void put_network(struct dsdn_text *t, const struct run *run)
 {
     const struct dsdn_genesis *g = &run->input.genesis;
     dsdn_text_key(t, "network");
-    if (g->bytes) dsdn_text_bytes(t, g->event.network_id.bytes, g->event.network_id.len);
-    else dsdn_text_null(t);
+    if (g->bytes)
+        dsdn_text_bytes(t, g->event.network_id.bytes, g->event.network_id.len);
+    else
+        dsdn_text_null(t);
     put_hex(t, "genesis", g->hash, g->bytes != NULL);
 }
 
@@ -232,8 +248,10 @@ int report_json(struct run *run, int rc, const struct dsdn_error *failure, struc
         dsdn_text_string(t, run->resume);
     }
     dsdn_text_key(t, "error");
-    if (rc) finding_write(t, failure);
-    else dsdn_text_null(t);
+    if (rc)
+        finding_write(t, failure);
+    else
+        dsdn_text_null(t);
     dsdn_text_close(t, '}');
     dsdn_text_line(t);
     int failed = print(t, error);
@@ -299,19 +317,22 @@ int report_text(struct run *run, bool whole, struct dsdn_error *error)
     if (run->batches)
         dsdn_text_format(t, "%-13s %llu (%llu..%llu)\n", "batches:", (unsigned long long)run->batches,
                          (unsigned long long)run->first, (unsigned long long)run->next - 1);
-    else dsdn_text_format(t, "%-13s 0\n", "batches:");
+    else
+        dsdn_text_format(t, "%-13s 0\n", "batches:");
     dsdn_text_format(t, "%-13s %llu\n", "events:", (unsigned long long)run->events);
     lines_rejected(t, run);
     if (run->checks & DSDN_CHECK_SIGNATURES)
-        dsdn_text_format(t, "%-13s %llu signatures, %llu declared roots\n", "verified:",
-                         (unsigned long long)run->signatures, (unsigned long long)run->attestations);
+        dsdn_text_format(t, "%-13s %llu signatures, %llu declared roots\n",
+                         "verified:", (unsigned long long)run->signatures,
+                         (unsigned long long)run->attestations);
     for (uint32_t i = 0; i < run->gap_cnt; i++)
         dsdn_text_format(t, "%-13s %llu..%llu: %s\n", "unverified:", (unsigned long long)run->gaps[i].from,
                          (unsigned long long)run->gaps[i].to, run->gaps[i].why);
     dsdn_text_format(t, "%-13s %s\n", "assurance:", assurance_name(run_assurance(run)));
-    dsdn_text_format(t, "%-13s %llu.%03llu s, %llu events/s, %llu.%llu MiB\n", "time:", (unsigned long long)ms / 1000,
-                     (unsigned long long)ms % 1000, (unsigned long long)per_second(run->events, ms),
-                     (unsigned long long)mib10 / 10, (unsigned long long)mib10 % 10);
+    dsdn_text_format(t, "%-13s %llu.%03llu s, %llu events/s, %llu.%llu MiB\n",
+                     "time:", (unsigned long long)ms / 1000, (unsigned long long)ms % 1000,
+                     (unsigned long long)per_second(run->events, ms), (unsigned long long)mib10 / 10,
+                     (unsigned long long)mib10 % 10);
     lines_roots(t, run, whole);
     int rc = print(t, error);
     dsdn_text_free(t);

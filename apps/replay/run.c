@@ -11,7 +11,10 @@
 
 static const char *const levels[] = {"none", "consistent", "authorised", "included", "canonical"};
 
-const char *assurance_name(enum assurance level) { return levels[level]; }
+const char *assurance_name(enum assurance level)
+{
+    return levels[level];
+}
 
 int assurance_find(const char *name)
 {
@@ -22,7 +25,8 @@ int assurance_find(const char *name)
 
 enum assurance run_assurance(const struct run *run)
 {
-    if (run->finding_cnt || !run->batches || run->gap_cnt || !(run->checks & DSDN_CHECK_BODY)) return ASSURANCE_NONE;
+    if (run->finding_cnt || !run->batches || run->gap_cnt || !(run->checks & DSDN_CHECK_BODY))
+        return ASSURANCE_NONE;
     return run->checks & DSDN_CHECK_SIGNATURES ? ASSURANCE_AUTHORISED : ASSURANCE_CONSISTENT;
 }
 
@@ -70,8 +74,10 @@ static const struct rooted *find_root(const struct run *run, uint64_t sequence)
     size_t low = 0, high = run->rooted_cnt; /* sequences rise */
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (run->rooted[middle].sequence < sequence) low = middle + 1;
-        else high = middle;
+        if (run->rooted[middle].sequence < sequence)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return low < run->rooted_cnt && run->rooted[low].sequence == sequence ? &run->rooted[low] : NULL;
 }
@@ -91,7 +97,8 @@ static int compare_attestations(struct run *run, struct dsdn_error *error)
         const struct rooted *computed = find_root(run, sequence);
         if (sequence < run->session.begin) continue; /* about a part that this run did not see */
         if (!computed) {
-            run_gap(run, sequence, sequence, "a root was declared that was not computed: attest_every has changed");
+            run_gap(run, sequence, sequence,
+                    "a root was declared that was not computed: attest_every has changed");
             continue;
         }
         run->attestations++;
@@ -130,8 +137,8 @@ static void enter_span(struct run *run)
     run->in_span = true;
 }
 
-static int applied(void *self, const struct dsdn_engine *e, const struct dsdn_prepared *p, const struct dsdn_record *record,
-                   struct dsdn_error *error)
+static int applied(void *self, const struct dsdn_engine *e, const struct dsdn_prepared *p,
+                   const struct dsdn_record *record, struct dsdn_error *error)
 {
     struct run *run = self;
     run->events_seen += p->op_cnt;
@@ -169,7 +176,8 @@ static int begin(struct run *run, struct dsdn_error *error)
     int rc = session_begin(&run->session, &run->input, &run->conditions, &run->from, latest, error);
     if (rc) return rc;
     if (run->session.unverified && !run->has_expected && run->session.begin)
-        run_gap(run, 0, run->session.begin - 1, "the checkpoint's root is not tied to anything trusted (--expect-root)");
+        run_gap(run, 0, run->session.begin - 1,
+                "the checkpoint's root is not tied to anything trusted (--expect-root)");
     if (session_next(&run->session) >= latest) enter_span(run);
     return DSDN_OK;
 }
@@ -192,7 +200,8 @@ static int note(struct run *run, int rc, struct dsdn_error *error)
     if (!rc || rc == DSDN_E_INTERRUPTED || class < 3 || class > 4) return rc;
     struct dsdn_error failure = *error, ignored = DSDN_ERROR_INIT;
     int added = finding_add(run, &failure, &ignored);
-    if (!added && run->finding_cnt < run->options->max_errors) added = findings_scan(run, session_next(&run->session), &ignored);
+    if (!added && run->finding_cnt < run->options->max_errors)
+        added = findings_scan(run, session_next(&run->session), &ignored);
     if (added) *error = ignored;
     return added ? added : rc;
 }
@@ -204,8 +213,10 @@ int run_span(struct run *run, struct dsdn_error *error)
     int rc = begin(run, error);
     if (rc) return rc;
     run->started = true;
-    run->attestation_rows = run->options->resume ? run->attestation_rows
-                            : dsdn_engine_state(run->session.engine)->tables[dsdn_sys_TABLE_attestation].row_end;
+    run->attestation_rows =
+        run->options->resume
+            ? run->attestation_rows
+            : dsdn_engine_state(run->session.engine)->tables[dsdn_sys_TABLE_attestation].row_end;
     if (run->attesting) rc = dsdn_engine_track(run->session.engine, error);
     struct dsdn_replay_options options = {
         .jobs = run->conditions.jobs,
@@ -231,7 +242,8 @@ void run_reset(struct run *run)
 {
     session_end(&run->session);
     run->started = run->in_span = run->has_roots = run->has_digest = false;
-    run->first = run->next = run->batches = run->events = run->bytes = run->signatures = run->attestations = 0;
+    run->first = run->next = run->batches = run->events = run->bytes = run->signatures = run->attestations =
+        0;
     run->events_seen = 0;
     memset(run->event_id_sum, 0, 32);
     run->rooted_cnt = run->finding_cnt = 0;

@@ -31,7 +31,8 @@ const struct dsdn_catalogue *input_catalogue(const struct dsdn_genesis *genesis)
 
 static void remark(const struct dsdn_store_report *r, const char *name)
 {
-    if (r->slot_damaged) fprintf(stderr, "dsdn-replay: %s: one durable slot is not whole, the other one is used\n", name);
+    if (r->slot_damaged)
+        fprintf(stderr, "dsdn-replay: %s: one durable slot is not whole, the other one is used\n", name);
     if (r->index_reason[0]) fprintf(stderr, "dsdn-replay: %s: no index is used: %s\n", name, r->index_reason);
 }
 
@@ -56,14 +57,16 @@ static int open_file(struct input *in, struct dsdn_error *error)
     ssize_t n = pread(fd, magic, sizeof magic, 0);
     close(fd);
     if (n == 8 && memcmp(magic, "DSDNBEV1", 8) == 0)
-        return dsdn_fail_at(error, DSDN_E_FORMAT, in->name, 0, "a bench file; turn it into a log with `import`");
+        return dsdn_fail_at(error, DSDN_E_FORMAT, in->name, 0,
+                            "a bench file; turn it into a log with `import`");
     return dsdn_archive_open(&dsdn_io_system, in->name, 0, &in->source, error);
 }
 
 static int open_stream(struct input *in, int fd, struct dsdn_error *error)
 {
     in->kind = INPUT_STREAM;
-    return dsdn_archive_open_stream(fd, fd == STDIN_FILENO ? "(standard input)" : in->name, &in->source, error);
+    return dsdn_archive_open_stream(fd, fd == STDIN_FILENO ? "(standard input)" : in->name, &in->source,
+                                    error);
 }
 
 static int open_container(struct input *in, bool quiet, struct dsdn_error *error)
@@ -98,7 +101,8 @@ static int open_genesis(struct input *in, const char *path, struct dsdn_error *e
     if (rc) {
         dsdn_error_at(error, path && !own.len ? path : in->name, DSDN_NO_OFFSET);
     } else if (own.len && path && !dsdn_equal32(in->genesis.hash, declared.hash)) {
-        rc = dsdn_fail_at(error, DSDN_E_WRONG_GENESIS, in->name, DSDN_NO_OFFSET, "the source belongs to another network");
+        rc = dsdn_fail_at(error, DSDN_E_WRONG_GENESIS, in->name, DSDN_NO_OFFSET,
+                          "the source belongs to another network");
     } else if (!own.len) {
         in->genesis = declared;
         return DSDN_OK;
@@ -107,7 +111,8 @@ static int open_genesis(struct input *in, const char *path, struct dsdn_error *e
     return rc;
 }
 
-int input_open(struct input *in, const char *argument, const char *genesis_path, bool quiet, struct dsdn_error *error)
+int input_open(struct input *in, const char *argument, const char *genesis_path, bool quiet,
+               struct dsdn_error *error)
 {
     *in = (struct input){.name = argument, .fd = -1};
     int rc = open_container(in, quiet, error);
