@@ -276,15 +276,15 @@ int dsdn_genesis_decode(struct dsdn_genesis *g, const uint8_t *bytes, size_t len
 
 int dsdn_genesis_parse(struct dsdn_genesis *g, const void *text, size_t len, struct dsdn_error *error)
 {
-    struct dsdn_json root;
     uint32_t event, bytes_len;
     uint8_t version;
-    int rc = dsdn_json_check(text, len, DSDN_GENESIS_MAX, &root, error);
-    if (rc) return rc;
+    if (len > DSDN_GENESIS_MAX)
+        return dsdn_fail(error, DSDN_E_TOO_LARGE, "a genesis file of %zu bytes; at most %u", len,
+                         DSDN_GENESIS_MAX);
     uint8_t *bytes = buffer(DSDN_GENESIS_MAX, error);
     if (!bytes) return DSDN_E_NO_MEMORY;
-    rc = dsdn_json_read_event(&dsdn_event_table, root, &event, &version, bytes, DSDN_GENESIS_MAX, &bytes_len,
-                              error);
+    int rc = dsdn_json_read_event(&dsdn_event_table, text, len, &event, &version, bytes, DSDN_GENESIS_MAX,
+                                  &bytes_len, error);
     if (!rc && event != dsdn_EVENT_genesis_declared)
         rc = refuse(error, "the file holds a %s", dsdn_event_table.events[event].name);
     if (rc) {

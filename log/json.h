@@ -1,13 +1,14 @@
-/* json.h: the JSON form of events, both ways, from the descriptor tables of any catalogue; and the two small
- * tools under it: a growing text that writes JSON, and a reader of JSON that allocates nothing.
+/* json.h: the JSON form of events, both ways, from the descriptor tables of any catalogue; and a growing text
+ * that writes JSON.
  *
  * An event is {"type":"NodeRegistered","version":2,"payload":{...}}, fields in declared order.  Each kind's
  * form is in log/kind.h: ids, hashes, signatures and bytes are hex strings, 64-bit integers decimal strings,
  * smaller ones numbers; an absent optional value is null.
  *
  * The reader is strict (RFC 8259 without duplicate, unknown or missing fields, exact types, values in range),
- * so that reading what was written gives the same bytes, and every error names the field.  It is our own and
- * not a library's because it must not fail half-way when memory is short: it needs none. */
+ * so that reading what was written gives the same bytes, and every error names the field.  libjansson reads
+ * the text (log/json_value.h); the writer is ours because it escapes, bounds and streams what no tree has to
+ * hold. */
 #ifndef DSDN_LOG_JSON_H
 #define DSDN_LOG_JSON_H
 
@@ -68,59 +69,20 @@ int dsdn_json_write_payload(struct dsdn_text *t, const struct dsdn_event_desc *d
 int dsdn_json_write_event(struct dsdn_text *t, const struct dsdn_event_desc *desc, uint8_t version,
                           const uint8_t *payload, uint32_t len, struct dsdn_error *error);
 
-/* ---- reading ---- */
+/* ---- reading (over log/json_value.h) ---- */
 
-#define DSDN_JSON_DEPTH_MAX  16u /* nesting of a document */
-#define DSDN_JSON_FIELDS_MAX 64u /* fields of an event or record */
-
-/* One value of a checked document.  Refers to the caller's text, which must stay as it is. */
-struct dsdn_json {
-    const char *base, *at, *end; /* start of the document, start of the value, end of the document */
-};
-
-/* dsdn_json_check checks that text is one JSON document (UTF-8, no character U+0000, nesting at most
- * DSDN_JSON_DEPTH_MAX) and hands out its value.  MALFORMED with line, column and offset otherwise, TOO_LARGE
- * above max bytes.  Everything below relies on it and reads checked documents only. */
-int dsdn_json_check(const void *text, size_t len, size_t max, struct dsdn_json *root,
-                    struct dsdn_error *error);
-
-/* dsdn_json_kind: '{', '[', '"', '0' (number), 't', 'f' or 'n'. */
-char dsdn_json_kind(struct dsdn_json value);
-
-/* Members of an object, or items of an array (then key.at is NULL):
- *     struct dsdn_json_walk w = dsdn_json_walk(container);
- *     while (dsdn_json_next(&w)) ... w.key, w.value ...
- * A value that is no container has no members. */
-struct dsdn_json_walk {
-    struct dsdn_json key, value;
-    const char *next;
-    bool object;
-};
-struct dsdn_json_walk dsdn_json_walk(struct dsdn_json container);
-bool dsdn_json_next(struct dsdn_json_walk *walk);
-
-/* dsdn_json_get finds a member; false when it is missing.  Of duplicates it returns the first. */
-bool dsdn_json_get(struct dsdn_json object, const char *key, struct dsdn_json *value);
-/* dsdn_json_string decodes a string into out (no zero byte is added).  False when it is none or longer than
- * cap. */
-bool dsdn_json_string(struct dsdn_json value, uint8_t *out, size_t cap, size_t *len);
-/* dsdn_json_is_string compares a string value (or key). */
-bool dsdn_json_is_string(struct dsdn_json value, const char *string);
-/* dsdn_json_integer reads a number without fraction or exponent in min..max. */
-bool dsdn_json_integer(struct dsdn_json value, int64_t min, int64_t max, int64_t *number);
-/* dsdn_json_decimal reads a 64-bit integer from a string: no plus sign, no leading zeros; two's complement.
- */
-bool dsdn_json_decimal(struct dsdn_json value, bool is_signed, uint64_t *bits);
-/* dsdn_json_hex reads exactly len bytes from a string of 2*len hex digits of either case. */
-bool dsdn_json_hex(struct dsdn_json value, uint8_t *out, size_t len);
-
-/* dsdn_json_read_payload reads the object of a payload into its canonical bytes as `version`.  An optional
- * field and a list of records may be missing.  MALFORMED naming the field ("payload.params[3].value: ...")
- * with its offset in the document; TOO_LARGE when cap is too small. */
-int dsdn_json_read_payload(const struct dsdn_event_desc *desc, uint8_t version, struct dsdn_json value,
-                           uint8_t *out, size_t cap, uint32_t *len, struct dsdn_error *error);
+/* Both take the text of one document; the caller bounds text_len before (see dsdn_json_load).  Bad syntax is
+ * MALFORMED with line, column and offset; NO_MEMORY is possible.
+ *
+ * dsdn_json_read_payload reads the object of a payload into its canonical bytes as `version`.  An optional
+ * field and a list of records may be missing.  MALFORMED naming the field ("payload.params[3].value: ...");
+ * TOO_LARGE when cap is too small. */
+int dsdn_json_read_payload(const struct dsdn_event_desc *desc, uint8_t version, const void *text,
+                           size_t text_len, uint8_t *out, size_t cap, uint32_t *len,
+                           struct dsdn_error *error);
 /* dsdn_json_read_event reads {"type":...,"version":...,"payload":...}; *event is the index in the table. */
-int dsdn_json_read_event(const struct dsdn_event_table *table, struct dsdn_json value, uint32_t *event,
-                         uint8_t *version, uint8_t *out, size_t cap, uint32_t *len, struct dsdn_error *error);
+int dsdn_json_read_event(const struct dsdn_event_table *table, const void *text, size_t text_len,
+                         uint32_t *event, uint8_t *version, uint8_t *out, size_t cap, uint32_t *len,
+                         struct dsdn_error *error);
 
 #endif

@@ -187,8 +187,8 @@ static bool read_gaps(struct run *run, json_t *object)
     return true;
 }
 
-static int read_progress(struct run *run, const char *path, json_t *object, uint8_t root[32],
-                         uint64_t *begin, struct dsdn_error *error)
+static int read_progress(struct run *run, const char *path, json_t *object, uint8_t root[32], uint64_t *begin,
+                         struct dsdn_error *error)
 {
     uint64_t format, checks, every;
     uint8_t genesis[32];
