@@ -1,6 +1,6 @@
-/* checkpoint_read.c: restoring a state.  Blocks are independent: each says how many rows it has by its place, so any thread
- * can read, check, decode and enter any block.  Threads take them in order from one counter.  A block stays in the
- * second-level cache from its read to the last of its rows. */
+/* checkpoint_read.c: restoring a state.  Blocks are independent: each says how many rows it has by its place,
+ * so any thread can read, check, decode and enter any block.  Threads take them in order from one counter.  A
+ * block stays in the second-level cache from its read to the last of its rows. */
 #include "statemachine/checkpoint_layout.h"
 
 #include "log/hash.h"
@@ -37,10 +37,10 @@ struct restore {
 /* What one thread works with, and the first fault in file order that it found. */
 struct worker {
     struct restore *restore;
-    uint8_t *bytes;      /* CKP_BLOCK_MAX */
+    uint8_t *bytes; /* CKP_BLOCK_MAX */
     uint32_t bad_block;
     struct dsdn_error error;
-    int hash_rc;         /* of the SHA-256 */
+    int hash_rc; /* of the SHA-256 */
     struct dsdn_error hash_error;
     pthread_t thread;
 };
@@ -63,8 +63,8 @@ static int decode_rows(const struct restore *r, const struct block *b, const uin
                                 b->first + i, desc->name);
         if (i && memcmp(row - desc->row_size, row, desc->key_len) >= 0)
             return dsdn_fail_at(error, DSDN_E_MALFORMED, r->path, b->offset + (uint64_t)(start - bytes),
-                                "the key of row %u of table %s does not follow that of the row before", b->first + i,
-                                desc->name);
+                                "the key of row %u of table %s does not follow that of the row before",
+                                b->first + i, desc->name);
     }
     if (p != end)
         return dsdn_fail_at(error, DSDN_E_MALFORMED, r->path, b->offset + (uint64_t)(p - bytes),
@@ -81,7 +81,8 @@ static int do_block(struct worker *w, uint32_t number)
     if (rc) return rc;
     if (dsdn_crc32c(0, w->bytes, len) != ckp_block_crc(&r->header, number))
         return dsdn_fail_at(&w->error, DSDN_E_CHECKSUM, r->path, b->offset,
-                            "a block of table %s does not match its checksum", r->state->tables[b->table].desc->name);
+                            "a block of table %s does not match its checksum",
+                            r->state->tables[b->table].desc->name);
     rc = decode_rows(r, b, w->bytes, len, &w->error);
     if (!rc) dsdn_table_enter(&r->state->tables[b->table], b->first, b->cnt);
     return rc;
@@ -132,23 +133,25 @@ static int match_tables(const struct restore *r, struct dsdn_error *error)
     const struct dsdn_checkpoint_info *info = &r->header.info;
     uint32_t block = 0;
     if (info->table_cnt != r->state->table_cnt)
-        return dsdn_fail_at(error, DSDN_E_FORMAT, r->path, 12, "the checkpoint has %u tables, this catalogue %u",
-                            info->table_cnt, r->state->table_cnt);
+        return dsdn_fail_at(error, DSDN_E_FORMAT, r->path, 12,
+                            "the checkpoint has %u tables, this catalogue %u", info->table_cnt,
+                            r->state->table_cnt);
     for (uint32_t i = 0; i < info->table_cnt; i++) {
         const struct dsdn_checkpoint_table *t = &info->tables[i];
         const struct dsdn_table_desc *desc = r->state->tables[i].desc;
         struct ckp_row_bounds bounds = dsdn_ckp_row_bounds(desc);
         if (t->id != desc->id || t->role != desc->role || t->key_len != desc->key_len ||
             t->rows_per_block != dsdn_ckp_rows_per_block(desc))
-            return dsdn_fail_at(error, DSDN_E_FORMAT, r->path, CKP_HEAD + info->genesis_len + CKP_TABLE * (uint64_t)i,
-                                "table 0x%04x is not table %s (0x%04x) of this catalogue", t->id, desc->name, desc->id);
+            return dsdn_fail_at(
+                error, DSDN_E_FORMAT, r->path, CKP_HEAD + info->genesis_len + CKP_TABLE * (uint64_t)i,
+                "table 0x%04x is not table %s (0x%04x) of this catalogue", t->id, desc->name, desc->id);
         for (uint32_t k = 0; k < t->blocks; k++, block++) {
             uint64_t rows = k + 1 < t->blocks ? t->rows_per_block : t->rows - k * t->rows_per_block;
             uint64_t len = ckp_block_len(&r->header, block);
             if (len < rows * bounds.least || len > rows * bounds.most)
                 return dsdn_fail_at(error, DSDN_E_MALFORMED, r->path, DSDN_NO_OFFSET,
-                                    "%llu rows of table %s cannot have %llu bytes", (unsigned long long)rows, desc->name,
-                                    (unsigned long long)len);
+                                    "%llu rows of table %s cannot have %llu bytes", (unsigned long long)rows,
+                                    desc->name, (unsigned long long)len);
         }
     }
     return DSDN_OK;
@@ -168,8 +171,8 @@ static int lay_out(struct restore *r, struct dsdn_error *error)
         r->limits[i] = t->rows;
         for (uint32_t first = 0, k = 0; k < t->blocks; k++, first += t->rows_per_block, number++) {
             uint32_t left = t->rows - first;
-            r->blocks[number] = (struct block){offset, first, left < t->rows_per_block ? left : t->rows_per_block,
-                                               (uint16_t)i};
+            r->blocks[number] = (struct block){
+                offset, first, left < t->rows_per_block ? left : t->rows_per_block, (uint16_t)i};
             offset += ckp_block_len(&r->header, number);
         }
     }
@@ -181,7 +184,8 @@ static int first_fault(const struct worker *workers, unsigned cnt, struct dsdn_e
 {
     const struct worker *first = NULL;
     for (unsigned i = 0; i < cnt; i++)
-        if (workers[i].bad_block != NO_BLOCK && (!first || workers[i].bad_block < first->bad_block)) first = &workers[i];
+        if (workers[i].bad_block != NO_BLOCK && (!first || workers[i].bad_block < first->bad_block))
+            first = &workers[i];
     const struct dsdn_error *found = first ? &first->error : NULL;
     for (unsigned i = 0; i < cnt && !found; i++)
         if (workers[i].hash_rc) found = &workers[i].hash_error;
@@ -205,7 +209,8 @@ static int run(struct restore *r, unsigned threads, struct dsdn_error *error)
         workers[i].bad_block = NO_BLOCK;
         workers[i].error = workers[i].hash_error = (struct dsdn_error)DSDN_ERROR_INIT;
     }
-    while (started < threads && pthread_create(&workers[started].thread, NULL, work, &workers[started]) == 0) started++;
+    while (started < threads && pthread_create(&workers[started].thread, NULL, work, &workers[started]) == 0)
+        started++;
     work(&workers[0]);
     for (unsigned i = 1; i < started; i++) pthread_join(workers[i].thread, NULL);
     int rc = first_fault(workers, started, error);
@@ -223,8 +228,8 @@ static int check_seams(const struct restore *r, struct dsdn_error *error)
         const uint8_t *row = dsdn_row_at(t, b->first, t->desc->row_size);
         if (b->first && memcmp(row - t->desc->row_size, row, t->desc->key_len) >= 0)
             return dsdn_fail_at(error, DSDN_E_MALFORMED, r->path, b->offset,
-                                "the key of row %u of table %s does not follow that of the row before", b->first,
-                                t->desc->name);
+                                "the key of row %u of table %s does not follow that of the row before",
+                                b->first, t->desc->name);
     }
     return DSDN_OK;
 }
@@ -234,11 +239,13 @@ static int check_head(const struct restore *r, struct dsdn_error *error)
     const struct dsdn_checkpoint_info *info = &r->header.info;
     struct dsdn_checkpoint_info said = *info;
     dsdn_ckp_head_facts(&said, dsdn_head(r->state));
-    if (said.sequence != info->sequence || said.event_count != info->event_count || said.time_ms != info->time_ms ||
-        said.origin_height != info->origin_height || said.version != info->version ||
-        memcmp(said.genesis, info->genesis, 32) != 0 || memcmp(said.batch_hash, info->batch_hash, 32) != 0 ||
+    if (said.sequence != info->sequence || said.event_count != info->event_count ||
+        said.time_ms != info->time_ms || said.origin_height != info->origin_height ||
+        said.version != info->version || memcmp(said.genesis, info->genesis, 32) != 0 ||
+        memcmp(said.batch_hash, info->batch_hash, 32) != 0 ||
         memcmp(said.transcript, info->transcript, 32) != 0)
-        return dsdn_fail_at(error, DSDN_E_MALFORMED, r->path, 24, "the head of the file and its head row disagree");
+        return dsdn_fail_at(error, DSDN_E_MALFORMED, r->path, 24,
+                            "the head of the file and its head row disagree");
     return DSDN_OK;
 }
 
@@ -261,7 +268,8 @@ static int expect(const struct restore *r, const uint8_t *root, struct dsdn_erro
     char has[65], wanted[65];
     dsdn_hex_encode(r->header.info.roots.state, 32, has);
     dsdn_hex_encode(root, 32, wanted);
-    return dsdn_fail_at(error, DSDN_E_ROOT, r->path, 96, "the checkpoint's state root is %s, expected was %s", has, wanted);
+    return dsdn_fail_at(error, DSDN_E_ROOT, r->path, 96, "the checkpoint's state root is %s, expected was %s",
+                        has, wanted);
 }
 
 static int restore_rows(struct restore *r, const struct dsdn_checkpoint_options *options, unsigned threads,
@@ -269,8 +277,9 @@ static int restore_rows(struct restore *r, const struct dsdn_checkpoint_options 
 {
     const struct dsdn_catalogue *catalogue = dsdn_engine_catalogue(r->engine);
     if (strcmp(catalogue->name, r->header.info.catalogue) != 0)
-        return dsdn_fail_at(error, DSDN_E_FORMAT, r->path, 192, "a checkpoint of catalogue \"%s\", not of \"%s\"",
-                            r->header.info.catalogue, catalogue->name);
+        return dsdn_fail_at(error, DSDN_E_FORMAT, r->path, 192,
+                            "a checkpoint of catalogue \"%s\", not of \"%s\"", r->header.info.catalogue,
+                            catalogue->name);
     int rc = expect(r, options->expect_root, error);
     if (!rc) rc = match_tables(r, error);
     if (!rc) rc = lay_out(r, error);
@@ -282,13 +291,15 @@ static int restore_rows(struct restore *r, const struct dsdn_checkpoint_options 
     return rc;
 }
 
-int dsdn_checkpoint_restore(const struct dsdn_catalogue *catalogue, const struct dsdn_checkpoint_options *options,
-                            const struct dsdn_io *io, const char *path, struct dsdn_engine **engine,
-                            struct dsdn_checkpoint_info *info, struct dsdn_error *error)
+int dsdn_checkpoint_restore(const struct dsdn_catalogue *catalogue,
+                            const struct dsdn_checkpoint_options *options, const struct dsdn_io *io,
+                            const char *path, struct dsdn_engine **engine, struct dsdn_checkpoint_info *info,
+                            struct dsdn_error *error)
 {
     struct restore r = {.io = io, .path = path, .verify = options->verify};
     unsigned threads = options->threads ? options->threads : 1;
-    if (threads > THREADS_MAX) return dsdn_fail(error, DSDN_E_USAGE, "%u threads; at most %u", threads, THREADS_MAX);
+    if (threads > THREADS_MAX)
+        return dsdn_fail(error, DSDN_E_USAGE, "%u threads; at most %u", threads, THREADS_MAX);
     int rc = dsdn_io_open(io, path, O_RDONLY, 0, &r.fd, error);
     if (rc) return rc;
     rc = dsdn_ckp_read(&r.header, io, r.fd, path, error);
@@ -303,7 +314,9 @@ int dsdn_checkpoint_restore(const struct dsdn_catalogue *catalogue, const struct
     }
     io->close(io->self, r.fd); /* only read from: nothing can be lost */
     free(r.blocks);
-    if (rc) dsdn_engine_free(r.engine);
-    else *engine = r.engine;
+    if (rc)
+        dsdn_engine_free(r.engine);
+    else
+        *engine = r.engine;
     return rc;
 }

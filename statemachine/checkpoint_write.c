@@ -1,5 +1,6 @@
-/* checkpoint_write.c: writing a checkpoint.  Rows are encoded twice: once to learn the lengths and checksums that stand
- * before them in the file, once to write them; encoding is cheaper than keeping or reading back what was encoded. */
+/* checkpoint_write.c: writing a checkpoint.  Rows are encoded twice: once to learn the lengths and checksums
+ * that stand before them in the file, once to write them; encoding is cheaper than keeping or reading back
+ * what was encoded. */
 #include "statemachine/checkpoint_layout.h"
 
 #include "log/genesis.h"
@@ -20,7 +21,7 @@ struct writer {
     const struct dsdn_io *io;
     const char *path; /* of the temporary file */
     int fd;
-    uint64_t at;      /* where the next bytes go */
+    uint64_t at; /* where the next bytes go */
     struct dsdn_sha256 sum;
 };
 
@@ -32,7 +33,8 @@ static int sort_tables(struct writer *w, struct dsdn_error *error)
         if (rc) return rc;
         w->ranks[i] = malloc((size_t)t->row_end * 4 + 4);
         if (!w->ranks[i])
-            return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory to rank %u rows of %s", t->row_end, t->desc->name);
+            return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory to rank %u rows of %s", t->row_end,
+                             t->desc->name);
         for (uint32_t rank = 0; rank < t->live_cnt; rank++) w->ranks[i][w->sorted[i][rank]] = rank;
     }
     return DSDN_OK;
@@ -45,7 +47,8 @@ static int plan(struct writer *w, struct dsdn_engine *e, struct dsdn_view genesi
     const char *name = dsdn_engine_catalogue(e)->name;
     size_t name_len = strlen(name);
     if (name_len == 0 || name_len > DSDN_CHECKPOINT_NAME_MAX)
-        return dsdn_fail(error, DSDN_E_USAGE, "the catalogue's name \"%s\" does not fit in a checkpoint", name);
+        return dsdn_fail(error, DSDN_E_USAGE, "the catalogue's name \"%s\" does not fit in a checkpoint",
+                         name);
     memcpy(info->catalogue, name, name_len);
     dsdn_ckp_head_facts(info, dsdn_head(w->state));
     info->genesis_len = (uint32_t)genesis.len;
@@ -54,9 +57,12 @@ static int plan(struct writer *w, struct dsdn_engine *e, struct dsdn_view genesi
         const struct dsdn_table *t = &w->state->tables[i];
         uint32_t rows = dsdn_ckp_rows_per_block(t->desc);
         uint32_t blocks = (uint32_t)(((uint64_t)t->live_cnt + rows - 1) / rows);
-        info->tables[i] = (struct dsdn_checkpoint_table){.id = t->desc->id, .role = t->desc->role,
-                                                         .key_len = (uint16_t)t->desc->key_len, .rows = t->live_cnt,
-                                                         .rows_per_block = rows, .blocks = blocks};
+        info->tables[i] = (struct dsdn_checkpoint_table){.id = t->desc->id,
+                                                         .role = t->desc->role,
+                                                         .key_len = (uint16_t)t->desc->key_len,
+                                                         .rows = t->live_cnt,
+                                                         .rows_per_block = rows,
+                                                         .blocks = blocks};
         info->block_cnt += blocks;
     }
     return dsdn_ckp_layout(&w->header, genesis, error);
@@ -136,8 +142,10 @@ static bool names_of(const char *path, char temporary[PATH_MAX], char directory[
     if (used < 0 || used >= PATH_MAX) return false;
     const char *slash = strrchr(path, '/');
     size_t len = slash ? (size_t)(slash - path) : 0;
-    if (!slash) memcpy(directory, ".", 2);
-    else if (len == 0) memcpy(directory, "/", 2);
+    if (!slash)
+        memcpy(directory, ".", 2);
+    else if (len == 0)
+        memcpy(directory, "/", 2);
     else {
         memcpy(directory, path, len);
         directory[len] = '\0';
@@ -156,7 +164,8 @@ static int write_file(struct writer *w, const char *path, struct dsdn_error *err
 {
     char temporary[PATH_MAX], directory[PATH_MAX];
     if (!names_of(path, temporary, directory))
-        return dsdn_fail(error, DSDN_E_USAGE, "the path of a checkpoint is longer than %d bytes", PATH_MAX - 5);
+        return dsdn_fail(error, DSDN_E_USAGE, "the path of a checkpoint is longer than %d bytes",
+                         PATH_MAX - 5);
     w->path = temporary;
     int rc = dsdn_io_open(w->io, temporary, O_WRONLY | O_CREAT | O_TRUNC, 0644, &w->fd, error);
     if (rc) return rc;
@@ -182,7 +191,8 @@ int dsdn_checkpoint_write(struct dsdn_engine *engine, struct dsdn_view genesis, 
         return dsdn_fail(error, DSDN_E_USAGE, "a checkpoint of an engine without genesis");
     dsdn_tagged("dsdn/genesis/1", genesis.bytes, genesis.len, hash);
     if (memcmp(hash, dsdn_head(w.state)->genesis, 32) != 0 || genesis.len > DSDN_GENESIS_MAX)
-        return dsdn_fail(error, DSDN_E_WRONG_GENESIS, "the genesis given for a checkpoint is not that of its log");
+        return dsdn_fail(error, DSDN_E_WRONG_GENESIS,
+                         "the genesis given for a checkpoint is not that of its log");
 
     int rc = dsdn_engine_root(engine, threads, &w.header.info.roots, error);
     if (!rc) rc = sort_tables(&w, error);

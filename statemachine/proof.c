@@ -12,8 +12,8 @@
  *     16  u16 key length, u16 value length, u16 head value length, u16 roles
  *     24  key, value, head value, leaf (kh, vh), bitmap of siblings, siblings, roles
  *
- * A role: u16 id, u16 tables, then its root when tables is 0, else per table u16 id and its root, which is left out where
- * it is computed: for the proof's table and for the head. */
+ * A role: u16 id, u16 tables, then its root when tables is 0, else per table u16 id and its root, which is
+ * left out where it is computed: for the proof's table and for the head. */
 static const char magic[8] = "DSDNPRF1";
 enum { FIXED = 24, ROLES_MAX = 64 };
 
@@ -121,7 +121,8 @@ int dsdn_proof_make(struct dsdn_engine *e, uint32_t table, const uint8_t *key, u
     struct dsdn_tree_path path;
     dsdn_sha256(key, desc->key_len, kh);
     dsdn_tree_prove(t->tree, kh, &path);
-    uint32_t row = dsdn_table_find(t, key, desc->key_len, desc->row_size, dsdn_key_hash(s->seed, key, desc->key_len));
+    uint32_t row =
+        dsdn_table_find(t, key, desc->key_len, desc->row_size, dsdn_key_hash(s->seed, key, desc->key_len));
     bool present = row != DSDN_NO_ROW, leaf = path.leaf_present && !present;
 
     uint8_t *p = out->bytes + FIXED, *value = put_bytes(p, key, desc->key_len);
@@ -154,7 +155,9 @@ int dsdn_proof_make(struct dsdn_engine *e, uint32_t table, const uint8_t *key, u
     return DSDN_OK;
 }
 _Static_assert(FIXED + DSDN_KEY_MAX + 2 * DSDN_VALUE_MAX + 64 + 32 + DSDN_TREE_DEPTH_MAX * 32 + 16 * 36 +
-                       DSDN_STATE_TABLES_MAX * 34 <= DSDN_PROOF_MAX, "the longest proof");
+                       DSDN_STATE_TABLES_MAX * 34 <=
+                   DSDN_PROOF_MAX,
+               "the longest proof");
 
 /* ---- checking ---- */
 
@@ -184,7 +187,8 @@ static int malformed(const struct reader *r, const char *why)
 
 static bool same_prefix(const uint8_t *a, const uint8_t *b, uint32_t bits)
 {
-    return memcmp(a, b, bits / 8) == 0 && (bits % 8 == 0 || (a[bits / 8] ^ b[bits / 8]) >> (8 - bits % 8) == 0);
+    return memcmp(a, b, bits / 8) == 0 &&
+           (bits % 8 == 0 || (a[bits / 8] ^ b[bits / 8]) >> (8 - bits % 8) == 0);
 }
 
 /* The path: leaf and siblings. */
@@ -232,14 +236,18 @@ static int read_tables(struct reader *r, const struct dsdn_proof *proof, uint16_
         const uint8_t *id = take(r, 2), *root;
         if (!id) return DSDN_E_TRUNCATED;
         uint16_t table = dsdn_load16(id);
-        bool is_head = role == HEAD_ROLE && table == HEAD_TABLE, is_table = role == proof->role && table == proof->table;
+        bool is_head = role == HEAD_ROLE && table == HEAD_TABLE,
+             is_table = role == proof->role && table == proof->table;
         if (table <= last) return malformed(r, "tables are not in ascending order");
         last = table;
         has_head |= is_head;
         has_table |= is_table;
-        if (is_table) root = table_root;
-        else if (is_head) root = head;
-        else if (!(root = take(r, 32))) return DSDN_E_TRUNCATED;
+        if (is_table)
+            root = table_root;
+        else if (is_head)
+            root = head;
+        else if (!(root = take(r, 32)))
+            return DSDN_E_TRUNCATED;
         dsdn_sha256_update(&sum, id, 2);
         dsdn_sha256_update(&sum, root, 32);
     }
@@ -270,7 +278,8 @@ static int read_roles(struct reader *r, struct dsdn_proof *proof, uint32_t cnt, 
         if (open) {
             int rc = read_tables(r, proof, role, tables, table_root, head, root);
             if (rc) return rc;
-        } else if (!(closed = take(r, 32))) return DSDN_E_TRUNCATED;
+        } else if (!(closed = take(r, 32)))
+            return DSDN_E_TRUNCATED;
         dsdn_sha256_update(&sum, p, 2);
         dsdn_sha256_update(&sum, closed ? closed : root, 32);
     }
@@ -308,11 +317,13 @@ int dsdn_proof_check(const uint8_t *bytes, size_t len, const uint8_t *expected_r
     proof->key_len = dsdn_load16(fixed + 16);
     proof->value_len = dsdn_load16(fixed + 18);
     uint32_t head_len = dsdn_load16(fixed + 20), roles = dsdn_load16(fixed + 22);
-    if (fixed[12] > 1 || fixed[13] > 1 || (fixed[12] && fixed[13])) return malformed(&r, "a flag that is neither 0 nor 1");
+    if (fixed[12] > 1 || fixed[13] > 1 || (fixed[12] && fixed[13]))
+        return malformed(&r, "a flag that is neither 0 nor 1");
     if (proof->key_len == 0 || proof->key_len > DSDN_KEY_MAX || proof->value_len > DSDN_VALUE_MAX ||
         proof->depth > DSDN_TREE_DEPTH_MAX || roles > ROLES_MAX || (!proof->present && proof->value_len))
         return malformed(&r, "an impossible length");
-    if (!(proof->key = take(&r, proof->key_len)) || !(proof->value = take(&r, proof->value_len))) return DSDN_E_TRUNCATED;
+    if (!(proof->key = take(&r, proof->key_len)) || !(proof->value = take(&r, proof->value_len)))
+        return DSDN_E_TRUNCATED;
     if (!proof->present) proof->value = NULL;
     const uint8_t *head = take(&r, head_len);
     if (!head) return DSDN_E_TRUNCATED;

@@ -5,12 +5,14 @@ enum form { NUMBER, DECIMAL, SIGNED, HEX, TEXT, BYTES, REF, OPT_REF, REFS };
 static const struct {
     uint8_t form, width;
 } kinds[] = {
-    [DSDN_COLUMN_u8] = {NUMBER, 1},    [DSDN_COLUMN_u16] = {NUMBER, 2},      [DSDN_COLUMN_u32] = {NUMBER, 4},
-    [DSDN_COLUMN_u64] = {DECIMAL, 8},  [DSDN_COLUMN_i64] = {SIGNED, 8},      [DSDN_COLUMN_time] = {DECIMAL, 8},
-    [DSDN_COLUMN_height] = {DECIMAL, 8}, [DSDN_COLUMN_id] = {HEX, 32},       [DSDN_COLUMN_hash] = {HEX, 32},
-    [DSDN_COLUMN_addr] = {HEX, 32},    [DSDN_COLUMN_ns] = {HEX, 29},         [DSDN_COLUMN_str] = {TEXT, 0},
-    [DSDN_COLUMN_bytes] = {BYTES, 0},  [DSDN_COLUMN_ref] = {REF, 0},         [DSDN_COLUMN_opt_ref] = {OPT_REF, 0},
-    [DSDN_COLUMN_refs] = {REFS, 0},
+    [DSDN_COLUMN_u8] = {NUMBER, 1},       [DSDN_COLUMN_u16] = {NUMBER, 2},
+    [DSDN_COLUMN_u32] = {NUMBER, 4},      [DSDN_COLUMN_u64] = {DECIMAL, 8},
+    [DSDN_COLUMN_i64] = {SIGNED, 8},      [DSDN_COLUMN_time] = {DECIMAL, 8},
+    [DSDN_COLUMN_height] = {DECIMAL, 8},  [DSDN_COLUMN_id] = {HEX, 32},
+    [DSDN_COLUMN_hash] = {HEX, 32},       [DSDN_COLUMN_addr] = {HEX, 32},
+    [DSDN_COLUMN_ns] = {HEX, 29},         [DSDN_COLUMN_str] = {TEXT, 0},
+    [DSDN_COLUMN_bytes] = {BYTES, 0},     [DSDN_COLUMN_ref] = {REF, 0},
+    [DSDN_COLUMN_opt_ref] = {OPT_REF, 0}, [DSDN_COLUMN_refs] = {REFS, 0},
 };
 
 /* ---- keys ---- */
@@ -37,7 +39,8 @@ static void put_hex(struct dsdn_text *text, const uint8_t *bytes, uint32_t len)
 
 static bool plain(uint8_t c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c && strchr("-._~:", c));
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           (c && strchr("-._~:", c));
 }
 
 static void key_column_text(struct dsdn_text *text, const struct dsdn_column *c, const uint8_t *p)
@@ -45,9 +48,7 @@ static void key_column_text(struct dsdn_text *text, const struct dsdn_column *c,
     uint32_t len;
     switch (kinds[c->kind].form) {
     case NUMBER:
-    case DECIMAL:
-        dsdn_text_format(text, "%llu", (unsigned long long)big_endian(p, c->max));
-        break;
+    case DECIMAL: dsdn_text_format(text, "%llu", (unsigned long long)big_endian(p, c->max)); break;
     case TEXT:
         len = text_len(p, c->max);
         if (len != UINT32_MAX) {
@@ -55,8 +56,7 @@ static void key_column_text(struct dsdn_text *text, const struct dsdn_column *c,
             break;
         }
         __attribute__((fallthrough));
-    default:
-        put_hex(text, p, c->max);
+    default: put_hex(text, p, c->max);
     }
 }
 
@@ -88,7 +88,8 @@ static bool parse_text(const char *text, size_t len, uint32_t width, uint8_t *ou
     uint32_t used = 0;
     for (size_t i = 0; i < len; used++) {
         if (used == width) return false;
-        if (text[i] != '%') out[used] = (uint8_t)text[i++];
+        if (text[i] != '%')
+            out[used] = (uint8_t)text[i++];
         else {
             if (len - i < 3 || !dsdn_hex_decode(text + i + 1, 1, out + used)) return false;
             i += 3;
@@ -151,14 +152,16 @@ static void reference_json(struct dsdn_text *text, const struct dsdn_table_desc 
     struct dsdn_text inner;
     dsdn_text_init(&inner, 4 * DSDN_KEY_MAX, 0);
     dsdn_key_text(&inner, target, key);
-    if (inner.failed) text->failed = inner.failed;
-    else dsdn_text_bytes(text, (const uint8_t *)inner.bytes, inner.len);
+    if (inner.failed)
+        text->failed = inner.failed;
+    else
+        dsdn_text_bytes(text, (const uint8_t *)inner.bytes, inner.len);
     dsdn_text_free(&inner);
 }
 
 /* How many bytes the column has at p, or 0 when it is not there whole. */
-static size_t column_len(const struct dsdn_table_desc *const *tables, const struct dsdn_column *c, const uint8_t *p,
-                         const uint8_t *end)
+static size_t column_len(const struct dsdn_table_desc *const *tables, const struct dsdn_column *c,
+                         const uint8_t *p, const uint8_t *end)
 {
     size_t left = (size_t)(end - p), len = kinds[c->kind].width;
     switch (kinds[c->kind].form) {
@@ -172,8 +175,8 @@ static size_t column_len(const struct dsdn_table_desc *const *tables, const stru
     return len <= left ? len : 0;
 }
 
-static void column_json(struct dsdn_text *text, const struct dsdn_table_desc *const *tables, const struct dsdn_column *c,
-                        const uint8_t *p)
+static void column_json(struct dsdn_text *text, const struct dsdn_table_desc *const *tables,
+                        const struct dsdn_column *c, const uint8_t *p)
 {
     const struct dsdn_table_desc *target = tables[c->target];
     uint64_t number = 0;
@@ -187,8 +190,10 @@ static void column_json(struct dsdn_text *text, const struct dsdn_table_desc *co
     case BYTES: dsdn_text_hex(text, p + 1, *p); break;
     case REF: reference_json(text, target, p); break;
     case OPT_REF:
-        if (*p) reference_json(text, target, p + 1);
-        else dsdn_text_null(text);
+        if (*p)
+            reference_json(text, target, p + 1);
+        else
+            dsdn_text_null(text);
         break;
     default:
         dsdn_text_open(text, '[');
@@ -206,10 +211,13 @@ int dsdn_value_json(struct dsdn_text *text, const struct dsdn_table_desc *const 
     for (const struct dsdn_column *c = columns; c->name; c++) {
         if (c->key) continue;
         size_t used = column_len(tables, c, p, end);
-        if (!used) return dsdn_fail(error, DSDN_E_MALFORMED, "not a value of table %s: column %s", desc->name, c->name);
+        if (!used)
+            return dsdn_fail(error, DSDN_E_MALFORMED, "not a value of table %s: column %s", desc->name,
+                             c->name);
         p += used;
     }
-    if (p != end) return dsdn_fail(error, DSDN_E_MALFORMED, "not a value of table %s: bytes follow", desc->name);
+    if (p != end)
+        return dsdn_fail(error, DSDN_E_MALFORMED, "not a value of table %s: bytes follow", desc->name);
     dsdn_text_open(text, '{');
     p = value;
     for (const struct dsdn_column *c = columns; c->name; c++) {

@@ -1,12 +1,13 @@
 /* row_json.h: rows and keys as text, from the column descriptors of any table: for query, prove and inspect.
  *
- * A row is one JSON object: key columns, then the others, in declared order, each in the form that events have
- * (log/json.h): 64-bit integers are decimal strings, smaller ones numbers, ids and bytes hex digits, an absent reference
- * null.  A reference is the key it stands for, written as key text.
+ * A row is one JSON object: key columns, then the others, in declared order, each in the form that events
+ * have (log/json.h): 64-bit integers are decimal strings, smaller ones numbers, ids and bytes hex digits, an
+ * absent reference null.  A reference is the key it stands for, written as key text.
  *
- * Key text: the key's columns joined by '/', ids as hex digits, numbers decimal, strings percent-encoded (RFC 3986: what is
- * not a letter, digit, '-', '.', '_', '~' or ':' becomes %XX).  A str column of a key holds bytes, zero-padded; where they are
- * no text, JSON and key text show the whole column as hex digits, which no text that fits in it can be. */
+ * Key text: the key's columns joined by '/', ids as hex digits, numbers decimal, strings percent-encoded (RFC
+ * 3986: what is not a letter, digit, '-', '.', '_', '~' or ':' becomes %XX).  A str column of a key holds
+ * bytes, zero-padded; where they are no text, JSON and key text show the whole column as hex digits, which no
+ * text that fits in it can be. */
 #ifndef DSDN_STATEMACHINE_ROW_JSON_H
 #define DSDN_STATEMACHINE_ROW_JSON_H
 
@@ -16,9 +17,9 @@
 /* dsdn_row_json writes a row of the state. */
 void dsdn_row_json(struct dsdn_text *text, const struct dsdn_state *s, uint32_t table, uint32_t row);
 
-/* dsdn_value_json writes a row that is not in a state: its key and its canonical value (references as keys), as a proof
- * carries them.  tables: descriptors by table number, which references name.  MALFORMED when the value is not one of this
- * table, and then nothing was written. */
+/* dsdn_value_json writes a row that is not in a state: its key and its canonical value (references as keys),
+ * as a proof carries them.  tables: descriptors by table number, which references name.  MALFORMED when the
+ * value is not one of this table, and then nothing was written. */
 int dsdn_value_json(struct dsdn_text *text, const struct dsdn_table_desc *const *tables, uint32_t table,
                     const uint8_t *key, const uint8_t *value, size_t len, struct dsdn_error *error);
 
@@ -29,8 +30,8 @@ void dsdn_key_text(struct dsdn_text *text, const struct dsdn_table_desc *desc, c
 int dsdn_key_parse(const struct dsdn_table_desc *desc, const char *text, uint8_t out[DSDN_KEY_MAX],
                    struct dsdn_error *error);
 
-/* dsdn_table_named finds a table by name ("chunk", or "coordinator.chunk" where two roles have one of that name): its
- * number, or -1. */
+/* dsdn_table_named finds a table by name ("chunk", or "coordinator.chunk" where two roles have one of that
+ * name): its number, or -1. */
 int dsdn_table_named(const struct dsdn_table_desc *const *tables, uint32_t table_cnt, const char *name);
 
 #endif

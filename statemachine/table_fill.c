@@ -1,5 +1,6 @@
-/* table_fill.c: filling a table with rows whose number is known beforehand: what restoring a checkpoint needs to run at the
- * speed of copying.  Unlike dsdn_table_insert it sizes everything once and lets several threads write at the same time. */
+/* table_fill.c: filling a table with rows whose number is known beforehand: what restoring a checkpoint needs
+ * to run at the speed of copying.  Unlike dsdn_table_insert it sizes everything once and lets several threads
+ * write at the same time. */
 #include "statemachine/state.h"
 
 int dsdn_table_fill(struct dsdn_table *t, uint32_t rows, struct dsdn_error *error)
@@ -37,7 +38,8 @@ void dsdn_table_enter(struct dsdn_table *t, uint32_t first, uint32_t cnt)
             uint64_t slot = (uint64_t)tags[i] << 32 | (first + done + i + 1), at = tags[i] & mask, empty = 0;
             /* Another thread may take the slot first; nobody reads the index before all threads are done. */
             while (__atomic_load_n(&t->slots[at], __ATOMIC_RELAXED) ||
-                   !__atomic_compare_exchange_n(&t->slots[at], &empty, slot, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+                   !__atomic_compare_exchange_n(&t->slots[at], &empty, slot, false, __ATOMIC_RELAXED,
+                                                __ATOMIC_RELAXED)) {
                 empty = 0;
                 at = (at + 1) & mask;
             }

@@ -74,13 +74,16 @@ static void radix(struct entry *a, struct entry *spare, uint32_t n)
     if (from != a) memcpy(a, from, (size_t)n * sizeof *a);
 }
 
-/* Sorts entries whose keys agree before byte `at`: by the next 8 bytes, then each run of equal ones by those that follow.
- * The cost is linear in the bytes of the keys, whoever chose them.  The recursion is as deep as a key has words. */
+/* Sorts entries whose keys agree before byte `at`: by the next 8 bytes, then each run of equal ones by those
+ * that follow. The cost is linear in the bytes of the keys, whoever chose them.  The recursion is as deep as
+ * a key has words. */
 static void sort(const struct order *o, struct entry *a, struct entry *spare, uint32_t n, uint32_t at)
 {
     for (uint32_t i = 0; i < n; i++) a[i].piece = piece_of(o, a[i].row, at);
-    if (n <= FEW) insertion(a, n);
-    else radix(a, spare, n);
+    if (n <= FEW)
+        insertion(a, n);
+    else
+        radix(a, spare, n);
     for (uint32_t start = 0, end; start < n; start = end) {
         for (end = start + 1; end < n && a[end].piece == a[start].piece;) end++;
         if (end - start > 1 && at + 8 < o->len && !in_order(o, a + start, end - start))
@@ -96,7 +99,8 @@ static int sorted_rows(const struct order *o, uint32_t **rows, struct dsdn_error
     if (!entries || !out) {
         free(entries);
         free(out);
-        return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory to sort %u rows of %s", t->live_cnt, t->desc->name);
+        return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory to sort %u rows of %s", t->live_cnt,
+                         t->desc->name);
     }
     for (uint32_t row = 0; row < t->row_end; row++)
         if (dsdn_table_live(t, row)) entries[n++].row = row;

@@ -1,6 +1,7 @@
-/* state_fixture.h: engines whose tables hold made-up rows, for tests of checkpoints, proofs and rows as text.  Content
- * follows from the place of a row alone; row numbers, insertion order, hash seed and erased rows follow from `history`, so
- * that two engines of different history hold the same state.  Static functions only. */
+/* state_fixture.h: engines whose tables hold made-up rows, for tests of checkpoints, proofs and rows as text.
+ * Content follows from the place of a row alone; row numbers, insertion order, hash seed and erased rows
+ * follow from `history`, so that two engines of different history hold the same state.  Static functions
+ * only. */
 #ifndef DSDN_TESTS_STATE_FIXTURE_H
 #define DSDN_TESTS_STATE_FIXTURE_H
 
@@ -19,7 +20,8 @@ static inline void done(int rc, const struct dsdn_error *error)
 
 static inline struct dsdn_genesis fixture_genesis(void)
 {
-    static const uint8_t header[NEUTRAL_FILE_HEADER] = {'D', 'S', 'D', 'N', 'B', 'E', 'V', '1', 1, 0, 0, 0, 64};
+    static const uint8_t header[NEUTRAL_FILE_HEADER] = {'D', 'S', 'D', 'N', 'B', 'E', 'V',
+                                                        '1', 1,   0,   0,   0,   64};
     struct dsdn_genesis genesis;
     struct dsdn_sign_key key;
     struct dsdn_error error = DSDN_ERROR_INIT;
@@ -29,7 +31,8 @@ static inline struct dsdn_genesis fixture_genesis(void)
 
 static inline uint64_t fixture_seed(uint32_t table, uint32_t row, uint32_t what)
 {
-    uint64_t seed = (table + 1) * 0x9e3779b97f4a7c15u ^ (row + 1) * 0xd1b54a32d192ed03u ^ (what + 1) * 0x8cb92ba72f3d8dd7u;
+    uint64_t seed = (table + 1) * 0x9e3779b97f4a7c15u ^ (row + 1) * 0xd1b54a32d192ed03u ^
+                    (what + 1) * 0x8cb92ba72f3d8dd7u;
     for (int i = 0; i < 4; i++) test_random(&seed);
     return seed;
 }
@@ -48,14 +51,16 @@ static inline void fixture_key(const struct dsdn_table_desc *desc, uint32_t row,
         if (c->kind == DSDN_COLUMN_str && test_random(&seed) % 2) {
             memset(key, 0, c->max);
             snprintf((char *)key, c->max, "n/%% %llu", (unsigned long long)test_random(&seed));
-        } else fixture_bytes(&seed, key, c->max);
+        } else
+            fixture_bytes(&seed, key, c->max);
     }
 }
 
 static inline uint32_t fixture_find(const struct dsdn_state *s, uint32_t table, const uint8_t *key)
 {
     const struct dsdn_table *t = &s->tables[table];
-    return dsdn_table_find(t, key, t->desc->key_len, t->desc->row_size, dsdn_key_hash(s->seed, key, t->desc->key_len));
+    return dsdn_table_find(t, key, t->desc->key_len, t->desc->row_size,
+                           dsdn_key_hash(s->seed, key, t->desc->key_len));
 }
 
 static inline uint32_t fixture_row(const struct dsdn_state *s, uint32_t table, uint32_t row)
@@ -104,18 +109,21 @@ static inline void fixture_columns(struct dsdn_state *s, uint32_t table, uint32_
         case DSDN_COLUMN_bytes:
             bytes[c->count_offset] = (uint8_t)(test_random(&seed) % (c->max + 1u));
             for (uint32_t i = 0; i < bytes[c->count_offset]; i++)
-                to[i] = c->kind == DSDN_COLUMN_str ? (uint8_t)('!' + test_random(&seed) % 90) : (uint8_t)test_random(&seed);
+                to[i] = c->kind == DSDN_COLUMN_str ? (uint8_t)('!' + test_random(&seed) % 90)
+                                                   : (uint8_t)test_random(&seed);
             break;
         case DSDN_COLUMN_ref:
         case DSDN_COLUMN_opt_ref: {
             bool none = c->kind == DSDN_COLUMN_opt_ref && test_random(&seed) % 2;
-            dsdn_store32(to, none ? DSDN_NO_ROW : fixture_row(s, c->target, (uint32_t)(test_random(&seed) % rows)));
+            dsdn_store32(to, none ? DSDN_NO_ROW
+                                  : fixture_row(s, c->target, (uint32_t)(test_random(&seed) % rows)));
             break;
         }
         case DSDN_COLUMN_refs: /* neighbours by place, which are no neighbours by key */
             cnt = test_random(&seed) % (c->max + 1u);
             if (cnt > rows) cnt = rows;
-            for (uint32_t i = 0; i < cnt; i++) dsdn_store32(to + 4 * i, fixture_row(s, c->target, (row + i) % rows));
+            for (uint32_t i = 0; i < cnt; i++)
+                dsdn_store32(to + 4 * i, fixture_row(s, c->target, (row + i) % rows));
             bytes[c->count_offset] = (uint8_t)cnt;
         }
     }
@@ -123,7 +131,8 @@ static inline void fixture_columns(struct dsdn_state *s, uint32_t table, uint32_
 }
 
 /* An engine of genesis and up to `rows` made-up rows in every table but the head. */
-static inline struct dsdn_engine *fixture_engine(const struct dsdn_catalogue *catalogue, uint32_t rows, uint64_t history)
+static inline struct dsdn_engine *fixture_engine(const struct dsdn_catalogue *catalogue, uint32_t rows,
+                                                 uint64_t history)
 {
     struct dsdn_error error = DSDN_ERROR_INIT;
     struct dsdn_engine_options options = {.hash_seed = history * 0x2545f4914f6cdd1du};
@@ -137,11 +146,13 @@ static inline struct dsdn_engine *fixture_engine(const struct dsdn_catalogue *ca
     while (rows && (rows % step == 0 && step > 1)) step += 2;
     for (uint32_t t = 1; t < s->table_cnt; t++) {
         for (uint32_t i = 0; i < extra; i++) fixture_insert(s, t, rows + i);
-        for (uint32_t i = 0; i < rows; i++) fixture_insert(s, t, history ? (uint32_t)((uint64_t)i * step % rows) : i);
+        for (uint32_t i = 0; i < rows; i++)
+            fixture_insert(s, t, history ? (uint32_t)((uint64_t)i * step % rows) : i);
         for (uint32_t i = 0; i < rows; i++) fixture_insert(s, t, i); /* those that the step left out */
     }
     dsdn_state_settle(s);
-    for (uint32_t t = 1; t < s->table_cnt; t++) /* rows that nobody remembers: not those whose key a row of the state has */
+    for (uint32_t t = 1; t < s->table_cnt;
+         t++) /* rows that nobody remembers: not those whose key a row of the state has */
         for (uint32_t i = 0; i < extra; i++) {
             uint8_t key[DSDN_KEY_MAX];
             bool shared = false;
@@ -164,7 +175,8 @@ static inline uint8_t *fixture_export(struct dsdn_engine *e, const char *path, s
 {
     struct dsdn_error error = DSDN_ERROR_INIT;
     struct dsdn_genesis genesis = fixture_genesis();
-    done(dsdn_checkpoint_write(e, (struct dsdn_view){genesis.bytes, genesis.len}, 1, &dsdn_io_system, path, NULL, &error),
+    done(dsdn_checkpoint_write(e, (struct dsdn_view){genesis.bytes, genesis.len}, 1, &dsdn_io_system, path,
+                               NULL, &error),
          &error);
     dsdn_genesis_free(&genesis);
     return slurp(path, len);

@@ -1,4 +1,5 @@
-/* Every bit and every length of small checkpoints: whatever is damaged is found, nothing hostile gets through. */
+/* Every bit and every length of small checkpoints: whatever is damaged is found, nothing hostile gets
+ * through. */
 #include "log/hash.h"
 #include "tests/state_fixture.h"
 
@@ -19,7 +20,8 @@ static void export_rows(uint32_t rows)
     done(dsdn_table_sorted(&s->tables[neutral_TABLE_chunk], &sorted, &error), &error);
     struct neutral_row_chunk *chunk = neutral_chunk_edit(s, sorted[0]);
     chunk->replicas_cnt = (uint8_t)(rows < 3 ? rows : 3);
-    for (uint32_t i = 0; i < chunk->replicas_cnt; i++) chunk->replicas[i] = fixture_row(s, neutral_TABLE_node, i);
+    for (uint32_t i = 0; i < chunk->replicas_cnt; i++)
+        chunk->replicas[i] = fixture_row(s, neutral_TABLE_node, i);
     free(sorted);
     bytes = fixture_export(engine, file.text, &len);
     scratch_remove(&scratch);
@@ -62,7 +64,8 @@ static ssize_t memory_pread(void *self, int fd, void *out, size_t want, uint64_t
 static int restore(const uint8_t *from, size_t from_len, bool verify, struct dsdn_error *error)
 {
     struct memory m = {from, from_len};
-    struct dsdn_io io = {.open = memory_open, .close = memory_close, .size = memory_size, .pread = memory_pread, .self = &m};
+    struct dsdn_io io = {
+        .open = memory_open, .close = memory_close, .size = memory_size, .pread = memory_pread, .self = &m};
     struct dsdn_checkpoint_options options = {.verify = verify};
     struct dsdn_engine *e = NULL;
     int rc = dsdn_checkpoint_restore(&neutral_catalogue, &options, &io, "memory", &e, NULL, error);
@@ -81,11 +84,13 @@ static void test_every_bit(void **state)
             bytes[at] ^= (uint8_t)(1u << bit);
             int quick = restore(bytes, len, false, &error);
             /* The closing SHA-256 is all that the quick mode does not look at. */
-            if ((quick == 0) != (at >= len - 32)) fail_msg("byte %zu bit %u: %d without verify", at, bit, quick);
+            if ((quick == 0) != (at >= len - 32))
+                fail_msg("byte %zu bit %u: %d without verify", at, bit, quick);
             if (quick) assert_int_equal(dsdn_error_exit(quick), 4);
             if (at >= len - 32 || at % 7 == bit) {
                 int thorough = restore(bytes, len, true, &error);
-                if (dsdn_error_exit(thorough) != 4) fail_msg("byte %zu bit %u: %d with verify", at, bit, thorough);
+                if (dsdn_error_exit(thorough) != 4)
+                    fail_msg("byte %zu bit %u: %d with verify", at, bit, thorough);
             }
             bytes[at] ^= (uint8_t)(1u << bit);
         }
@@ -171,8 +176,10 @@ static void hostile(size_t at, const void *value, size_t value_len, int quick, i
     assert_non_null(copy);
     memcpy(copy, bytes, len);
     memcpy(copy + at, value, value_len);
-    if (at != 12 && at != 224 && at != 228) reseal(copy, len); /* those say where the rest is */
-    else dsdn_store32(copy + 252, dsdn_crc32c(0, copy, 252));
+    if (at != 12 && at != 224 && at != 228)
+        reseal(copy, len); /* those say where the rest is */
+    else
+        dsdn_store32(copy + 252, dsdn_crc32c(0, copy, 252));
     int rc = restore(copy, len, false, &error);
     if (rc != quick) fail_msg("byte %zu: %d and not %d: %s", at, rc, quick, error.message);
     rc = restore(copy, len, true, &error);
@@ -180,7 +187,10 @@ static void hostile(size_t at, const void *value, size_t value_len, int quick, i
     free(copy);
 }
 
-static void hostile32(size_t at, uint32_t value, int rc) { hostile(at, &value, 4, rc, rc); }
+static void hostile32(size_t at, uint32_t value, int rc)
+{
+    hostile(at, &value, 4, rc, rc);
+}
 
 static void test_hostile_headers(void **state)
 {
@@ -211,7 +221,8 @@ static void test_hostile_headers(void **state)
     hostile(at.directory + 26, "\1", 1, DSDN_E_MALFORMED, DSDN_E_MALFORMED);
     uint8_t *entries = bytes + at.directory; /* two wrong sums whose sum is right */
     dsdn_store64(entries + 16, dsdn_load64(entries + 16) + 1);
-    hostile(at.directory + 64 + 16, &(uint64_t){dsdn_load64(entries + 64 + 16) - 1}, 8, DSDN_E_MALFORMED, DSDN_E_MALFORMED);
+    hostile(at.directory + 64 + 16, &(uint64_t){dsdn_load64(entries + 64 + 16) - 1}, 8, DSDN_E_MALFORMED,
+            DSDN_E_MALFORMED);
     dsdn_store64(entries + 16, dsdn_load64(entries + 16) - 1);
     for (uint32_t table = 0; table < at.tables; table++) {
         size_t entry = at.directory + 64 * (size_t)table;
@@ -226,8 +237,10 @@ static void test_hostile_headers(void **state)
                     continue;
                 }
                 dsdn_store32(copy + entry + field, sizes[i]);
-                if (field == 0) reroot(copy, len);
-                else reseal(copy, len);
+                if (field == 0)
+                    reroot(copy, len);
+                else
+                    reseal(copy, len);
                 int rc = restore(copy, len, false, &error);
                 if (!rc || (dsdn_error_exit(rc) != 4 && rc != DSDN_E_ROOT))
                     fail_msg("table %u field %zu = %u: %d", table, field, sizes[i], rc);
@@ -246,7 +259,7 @@ static void test_false_rows(void **state)
     struct places places = find(bytes);
     row_len = dsdn_load32(bytes + places.blocks + 8 * (size_t)block);
     assert_true(row_len > 200);
-    hostile(at + 64, "\xff\xff", 2, DSDN_OK, DSDN_E_ROOT);           /* a size */
+    hostile(at + 64, "\xff\xff", 2, DSDN_OK, DSDN_E_ROOT);                  /* a size */
     hostile(at, "\xff\xff\xff\xff", 4, DSDN_E_MALFORMED, DSDN_E_MALFORMED); /* first key above the second */
     const struct dsdn_table_desc *desc = &neutral_catalogue.tables[1];
     assert_string_equal(desc->name, "chunk");
@@ -255,7 +268,8 @@ static void test_false_rows(void **state)
     hostile(count, "\13", 1, DSDN_E_MALFORMED, DSDN_E_MALFORMED);
     hostile32(count + 1, 0x7fffffff, DSDN_E_MALFORMED);
     hostile32(count + 1, dsdn_load32(bytes + count + 5), DSDN_E_MALFORMED); /* twice the same */
-    hostile32(count + 1, dsdn_load32(bytes + places.directory + 64u * neutral_TABLE_node + 4), DSDN_E_MALFORMED);
+    hostile32(count + 1, dsdn_load32(bytes + places.directory + 64u * neutral_TABLE_node + 4),
+              DSDN_E_MALFORMED);
 }
 
 /* A row that ends before its block does. */
@@ -267,7 +281,8 @@ static void test_left_over(void **state)
     block_of(bytes, neutral_TABLE_node, &at);
     size_t address_len = at + 32 + 8 + 8 + 8 + 4;
     assert_in_range(bytes[address_len], 1, 48);
-    hostile(address_len, &(uint8_t){(uint8_t)(bytes[address_len] - 1)}, 1, DSDN_E_MALFORMED, DSDN_E_MALFORMED);
+    hostile(address_len, &(uint8_t){(uint8_t)(bytes[address_len] - 1)}, 1, DSDN_E_MALFORMED,
+            DSDN_E_MALFORMED);
 }
 
 /* A key out of order at the start of a block, where only the block before it tells. */

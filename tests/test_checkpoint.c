@@ -49,8 +49,8 @@ static void assert_same_state(struct dsdn_engine *a, struct dsdn_engine *b)
                 assert_int_equal(m == DSDN_NO_ROW, n == DSDN_NO_ROW);
                 assert_int_equal(m == DSDN_NO_ROW, cnt == from->live_cnt);
                 if (m != DSDN_NO_ROW)
-                    assert_memory_equal(dsdn_row_at(from, m, desc->row_size), dsdn_row_at(to, n, desc->row_size),
-                                        desc->key_len);
+                    assert_memory_equal(dsdn_row_at(from, m, desc->row_size),
+                                        dsdn_row_at(to, n, desc->row_size), desc->key_len);
             }
         }
     }
@@ -171,7 +171,8 @@ static void test_sort(void **state)
     uint32_t *rows;
     done(dsdn_table_sorted(t, &rows, &error), &error);
     for (uint32_t i = 1; i < t->live_cnt; i++)
-        assert_true(memcmp(dsdn_sys_attestation_at(s, rows[i - 1]), dsdn_sys_attestation_at(s, rows[i]), 40) < 0);
+        assert_true(memcmp(dsdn_sys_attestation_at(s, rows[i - 1]), dsdn_sys_attestation_at(s, rows[i]), 40) <
+                    0);
     free(rows);
     size_t len;
     free(fixture_export(e, file.text, &len));
@@ -216,8 +217,9 @@ static void test_info_and_genesis(void **state)
     struct dsdn_genesis genesis = fixture_genesis();
     struct dsdn_checkpoint_info written, info;
     uint8_t *bytes;
-    done(dsdn_checkpoint_write(e, (struct dsdn_view){genesis.bytes, genesis.len}, 2, &dsdn_io_system, file.text, &written,
-                               &error), &error);
+    done(dsdn_checkpoint_write(e, (struct dsdn_view){genesis.bytes, genesis.len}, 2, &dsdn_io_system,
+                               file.text, &written, &error),
+         &error);
     done(dsdn_checkpoint_genesis(&dsdn_io_system, file.text, &info, &bytes, &error), &error);
     assert_int_equal(info.genesis_len, genesis.len);
     assert_memory_equal(bytes, genesis.bytes, genesis.len);
@@ -228,8 +230,9 @@ static void test_info_and_genesis(void **state)
     assert_int_equal(info.bytes, written.bytes);
     assert_memory_equal(info.tables, written.tables, sizeof info.tables);
     genesis.bytes[genesis.len - 1] ^= 1;
-    assert_int_equal(dsdn_checkpoint_write(e, (struct dsdn_view){genesis.bytes, genesis.len}, 1, &dsdn_io_system, file.text,
-                                           NULL, &error), DSDN_E_WRONG_GENESIS);
+    assert_int_equal(dsdn_checkpoint_write(e, (struct dsdn_view){genesis.bytes, genesis.len}, 1,
+                                           &dsdn_io_system, file.text, NULL, &error),
+                     DSDN_E_WRONG_GENESIS);
     free(bytes);
     dsdn_genesis_free(&genesis);
     dsdn_engine_free(e);
@@ -247,26 +250,33 @@ static void test_refusals(void **state)
     done(dsdn_checkpoint_info(&dsdn_io_system, file.text, &info, &error), &error);
     memcpy(root, info.roots.state, 32);
     options.expect_root = root;
-    done(dsdn_checkpoint_restore(&neutral_catalogue, &options, &dsdn_io_system, file.text, &back, NULL, &error), &error);
+    done(dsdn_checkpoint_restore(&neutral_catalogue, &options, &dsdn_io_system, file.text, &back, NULL,
+                                 &error),
+         &error);
     dsdn_engine_free(back);
     root[31] ^= 1;
-    assert_int_equal(dsdn_checkpoint_restore(&neutral_catalogue, &options, &dsdn_io_system, file.text, &back, NULL, &error),
+    assert_int_equal(dsdn_checkpoint_restore(&neutral_catalogue, &options, &dsdn_io_system, file.text, &back,
+                                             NULL, &error),
                      DSDN_E_ROOT);
     assert_int_equal(dsdn_error_exit(DSDN_E_ROOT), 3);
     options.expect_root = NULL;
-    assert_int_equal(dsdn_checkpoint_restore(&dsdn_catalogue, &options, &dsdn_io_system, file.text, &back, NULL, &error),
-                     DSDN_E_FORMAT);
+    assert_int_equal(
+        dsdn_checkpoint_restore(&dsdn_catalogue, &options, &dsdn_io_system, file.text, &back, NULL, &error),
+        DSDN_E_FORMAT);
     struct dsdn_catalogue renamed = dsdn_catalogue; /* the name alone does not help */
     renamed.name = "neutral";
-    assert_int_equal(dsdn_checkpoint_restore(&renamed, &options, &dsdn_io_system, file.text, &back, NULL, &error),
-                     DSDN_E_FORMAT);
+    assert_int_equal(
+        dsdn_checkpoint_restore(&renamed, &options, &dsdn_io_system, file.text, &back, NULL, &error),
+        DSDN_E_FORMAT);
     struct dsdn_table_desc swapped[2] = {neutral_catalogue.tables[1], neutral_catalogue.tables[0]};
     struct dsdn_catalogue other = neutral_catalogue;
     other.tables = swapped;
-    assert_int_equal(dsdn_checkpoint_restore(&other, &options, &dsdn_io_system, file.text, &back, NULL, &error),
-                     DSDN_E_FORMAT);
-    assert_int_equal(dsdn_checkpoint_restore(&neutral_catalogue, &options, &dsdn_io_system, scratch.text, &back, NULL,
-                                             &error), DSDN_E_IO);
+    assert_int_equal(
+        dsdn_checkpoint_restore(&other, &options, &dsdn_io_system, file.text, &back, NULL, &error),
+        DSDN_E_FORMAT);
+    assert_int_equal(dsdn_checkpoint_restore(&neutral_catalogue, &options, &dsdn_io_system, scratch.text,
+                                             &back, NULL, &error),
+                     DSDN_E_IO);
     free(bytes);
     dsdn_engine_free(e);
 }
@@ -299,11 +309,14 @@ static int race_batch(void *self, const struct dsdn_view *batch, uint64_t sequen
         struct path path = sub(&scratch, "race");
         struct dsdn_genesis genesis = fixture_genesis();
         struct dsdn_engine_options options = {.hash_seed = sequence, .fingerprint = sequence % 8 == 0};
-        struct dsdn_checkpoint_options restore = {.engine = &options, .verify = sequence % 3 == 0, .threads = 2};
-        done(dsdn_checkpoint_write(r->resumed, (struct dsdn_view){genesis.bytes, genesis.len}, 1, &dsdn_io_system, path.text,
-                                   NULL, error), error);
+        struct dsdn_checkpoint_options restore = {
+            .engine = &options, .verify = sequence % 3 == 0, .threads = 2};
+        done(dsdn_checkpoint_write(r->resumed, (struct dsdn_view){genesis.bytes, genesis.len}, 1,
+                                   &dsdn_io_system, path.text, NULL, error),
+             error);
         dsdn_engine_free(r->resumed);
-        done(dsdn_checkpoint_restore(&neutral_catalogue, &restore, &dsdn_io_system, path.text, &r->resumed, NULL, error),
+        done(dsdn_checkpoint_restore(&neutral_catalogue, &restore, &dsdn_io_system, path.text, &r->resumed,
+                                     NULL, error),
              error);
         dsdn_genesis_free(&genesis);
     }
@@ -384,11 +397,13 @@ static void test_continue(void **state)
 
 /* ---- when things fail ---- */
 
-/* Every call of a write fails once, or the process dies there: the file is the old one or the whole new one. */
+/* Every call of a write fails once, or the process dies there: the file is the old one or the whole new one.
+ */
 static void test_write_faults(void **state)
 {
     (void)state;
-    struct dsdn_engine *old = fixture_engine(&neutral_catalogue, 3, 0), *fresh = fixture_engine(&neutral_catalogue, 9, 0);
+    struct dsdn_engine *old = fixture_engine(&neutral_catalogue, 3, 0),
+                       *fresh = fixture_engine(&neutral_catalogue, 9, 0);
     struct dsdn_genesis genesis = fixture_genesis();
     struct dsdn_view view = {genesis.bytes, genesis.len};
     struct path dir = sub(&scratch, "faults"), path = sub(&dir, "checkpoint");
@@ -399,7 +414,8 @@ static void test_write_faults(void **state)
     static const struct {
         enum fault_kind kind;
         int error;
-    } faults[] = {{FAULT_ERRNO, EIO}, {FAULT_ERRNO, ENOSPC}, {FAULT_ERRNO, EINTR}, {FAULT_SHORT, 0}, {FAULT_CRASH, 0}};
+    } faults[] = {
+        {FAULT_ERRNO, EIO}, {FAULT_ERRNO, ENOSPC}, {FAULT_ERRNO, EINTR}, {FAULT_SHORT, 0}, {FAULT_CRASH, 0}};
     uint64_t seed = 5;
     for (size_t k = 0; k < sizeof faults / sizeof *faults; k++) {
         unsigned failed = 0; /* where nothing should: a rename may not be repeated after EINTR */
@@ -413,9 +429,12 @@ static void test_write_faults(void **state)
             int rc = dsdn_checkpoint_write(fresh, view, 1, &f->io, path.text, NULL, &error);
             bool hit = f->hit;
             bool harmless = faults[k].kind == FAULT_SHORT || faults[k].error == EINTR;
-            if (!hit) done(rc, &error);
-            else if (harmless) failed += rc != 0;
-            else assert_int_equal(rc, faults[k].error == ENOSPC ? DSDN_E_NO_SPACE : DSDN_E_IO);
+            if (!hit)
+                done(rc, &error);
+            else if (harmless)
+                failed += rc != 0;
+            else
+                assert_int_equal(rc, faults[k].error == ENOSPC ? DSDN_E_NO_SPACE : DSDN_E_IO);
             if (faults[k].kind == FAULT_CRASH || rc == 0)
                 fault_power_loss(f, (enum fault_loss)(call % FAULT_LOSSES), &seed);
             fault_free(f);
@@ -457,7 +476,8 @@ static void test_read_faults(void **state)
             f->kind = kind ? FAULT_SHORT : FAULT_ERRNO;
             f->error = EIO;
             f->fail_at = call;
-            int rc = dsdn_checkpoint_restore(&neutral_catalogue, &options, &f->io, file.text, &back, NULL, &error);
+            int rc =
+                dsdn_checkpoint_restore(&neutral_catalogue, &options, &f->io, file.text, &back, NULL, &error);
             bool hit = f->hit, closing = call > 1 && f->calls == call;
             fault_free(f);
             assert_int_equal(rc, hit && !kind && !closing ? DSDN_E_IO : DSDN_OK);
@@ -496,10 +516,13 @@ static void test_no_memory(void **state)
         struct dsdn_engine *back = NULL;
         struct dsdn_checkpoint_options options = {.verify = n % 2, .threads = 1};
         fail_nth(n);
-        int rc = dsdn_checkpoint_restore(&dsdn_catalogue, &options, &dsdn_io_system, file.text, &back, NULL, &error);
+        int rc = dsdn_checkpoint_restore(&dsdn_catalogue, &options, &dsdn_io_system, file.text, &back, NULL,
+                                         &error);
         bool pending = fail_nth(0);
-        if (rc) assert_int_equal(rc, DSDN_E_NO_MEMORY);
-        else dsdn_engine_free(back);
+        if (rc)
+            assert_int_equal(rc, DSDN_E_NO_MEMORY);
+        else
+            dsdn_engine_free(back);
         failed += rc != 0;
         if (pending && options.verify) break;
     }
@@ -527,10 +550,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),         cmocka_unit_test(test_many_blocks),
         cmocka_unit_test(test_equal_exports),      cmocka_unit_test(test_sort),
-        cmocka_unit_test(test_root_by_definition),
-        cmocka_unit_test(test_info_and_genesis),   cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_continue),           cmocka_unit_test(test_write_faults),
-        cmocka_unit_test(test_read_faults),        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_root_by_definition), cmocka_unit_test(test_info_and_genesis),
+        cmocka_unit_test(test_refusals),           cmocka_unit_test(test_continue),
+        cmocka_unit_test(test_write_faults),       cmocka_unit_test(test_read_faults),
+        cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -56,15 +56,16 @@ static void test_every_key(void **state)
                 assert_int_equal(p.value_len, len);
                 assert_memory_equal(p.value, value, len);
                 present++;
-            } else absent++;
+            } else
+                absent++;
             dsdn_buffer_free(&proof);
         }
     assert_true(present > 500 && absent > 500);
     dsdn_engine_free(e);
 }
 
-/* No byte of a proof can change: not its labels, not its lengths, not its hashes; only the key of an absence, to another
- * absent key. */
+/* No byte of a proof can change: not its labels, not its lengths, not its hashes; only the key of an absence,
+ * to another absent key. */
 static void test_every_byte(void **state)
 {
     (void)state;
@@ -156,7 +157,8 @@ static void test_other_table(void **state)
     dsdn_engine_free(e);
 }
 
-/* A present key cannot be proven absent with the leaf of a neighbour: the leaf must be on the key's own path. */
+/* A present key cannot be proven absent with the leaf of a neighbour: the leaf must be on the key's own path.
+ */
 static void test_forged_absence(void **state)
 {
     (void)state;
@@ -200,7 +202,8 @@ static void test_one_encoding(void **state)
         fixture_key(desc, i, key);
         struct dsdn_buffer proof = make(e, neutral_TABLE_chunk, key);
         /* An empty sibling spelled out as zero bytes. */
-        size_t bitmap = 24u + desc->key_len + dsdn_load16(proof.bytes + 18) + dsdn_load16(proof.bytes + 20), depth, at;
+        size_t bitmap = 24u + desc->key_len + dsdn_load16(proof.bytes + 18) + dsdn_load16(proof.bytes + 20),
+               depth, at;
         depth = dsdn_load16(proof.bytes + 14);
         at = bitmap + (depth + 7) / 8;
         for (size_t bit = 0; bit < depth; bit++) {
@@ -272,17 +275,24 @@ static void test_key_forms(void **state)
         uint32_t table;
         const char *text;
     } bad[] = {
-        {dsdn_sys_TABLE_quorum_member, "4294967296/1"}, {dsdn_sys_TABLE_quorum_member, "1/65536"},
-        {dsdn_sys_TABLE_quorum_member, "1"},            {dsdn_sys_TABLE_quorum_member, "1/2/3"},
-        {dsdn_sys_TABLE_quorum_member, "01/2"},         {dsdn_sys_TABLE_quorum_member, "/2"},
-        {dsdn_sys_TABLE_quorum_member, "-1/2"},         {dsdn_sys_TABLE_quorum_member, "1/2/"},
-        {dsdn_sys_TABLE_quorum_member, ""},             {dsdn_sys_TABLE_nonce, "00"},
-        {dsdn_sys_TABLE_parameter, "a%2"},              {dsdn_sys_TABLE_parameter, "a%zz"},
+        {dsdn_sys_TABLE_quorum_member, "4294967296/1"},
+        {dsdn_sys_TABLE_quorum_member, "1/65536"},
+        {dsdn_sys_TABLE_quorum_member, "1"},
+        {dsdn_sys_TABLE_quorum_member, "1/2/3"},
+        {dsdn_sys_TABLE_quorum_member, "01/2"},
+        {dsdn_sys_TABLE_quorum_member, "/2"},
+        {dsdn_sys_TABLE_quorum_member, "-1/2"},
+        {dsdn_sys_TABLE_quorum_member, "1/2/"},
+        {dsdn_sys_TABLE_quorum_member, ""},
+        {dsdn_sys_TABLE_nonce, "00"},
+        {dsdn_sys_TABLE_parameter, "a%2"},
+        {dsdn_sys_TABLE_parameter, "a%zz"},
         {dsdn_sys_TABLE_parameter, "0123456789012345678901234567890123456789012345678"},
         {dsdn_sys_TABLE_deadline, "0/18446744073709551616/7/x"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        assert_int_equal(dsdn_key_parse(&dsdn_sys_tables[bad[i].table], bad[i].text, key, &error), DSDN_E_USAGE);
+        assert_int_equal(dsdn_key_parse(&dsdn_sys_tables[bad[i].table], bad[i].text, key, &error),
+                         DSDN_E_USAGE);
     char hex[66];
     memset(hex, 'a', 65);
     hex[65] = 0;
@@ -331,7 +341,8 @@ static void test_row_json(void **state)
             json_decref(object);
             dsdn_text_clear(&b);
             if (len) {
-                assert_int_equal(dsdn_value_json(&b, tables, t, bytes, value, len - 1, &error), DSDN_E_MALFORMED);
+                assert_int_equal(dsdn_value_json(&b, tables, t, bytes, value, len - 1, &error),
+                                 DSDN_E_MALFORMED);
                 assert_int_equal(b.len, 0);
             }
             assert_int_equal(dsdn_value_json(&b, tables, t, bytes, value, len + 1, &error), DSDN_E_MALFORMED);
@@ -362,8 +373,9 @@ static void test_row_form(void **state)
     memcpy(node->address, "\x01z", 2);
     dsdn_row_json(&text, s, neutral_TABLE_node, 0);
 #define ID "ab00000000000000000000000000000000000000000000000000000000000000"
-    assert_string_equal(text.bytes, "{\"id\":\"" ID "\",\"capacity\":\"18446744073709551615\",\"stake\":\"-5\","
-                                    "\"registered\":\"0\",\"zone\":9,\"address\":\"017a\"}");
+    assert_string_equal(text.bytes,
+                        "{\"id\":\"" ID "\",\"capacity\":\"18446744073709551615\",\"stake\":\"-5\","
+                        "\"registered\":\"0\",\"zone\":9,\"address\":\"017a\"}");
     struct neutral_row_chunk *chunk = neutral_chunk_edit(s, neutral_chunk_insert(s, id));
     chunk->replicas_cnt = 1;
     dsdn_text_clear(&text);
@@ -400,10 +412,11 @@ static void test_table_named(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_key),    cmocka_unit_test(test_every_byte),  cmocka_unit_test(test_wrong_root),
-        cmocka_unit_test(test_other_table),  cmocka_unit_test(test_forged_absence), cmocka_unit_test(test_one_encoding),
-        cmocka_unit_test(test_key_text),
-        cmocka_unit_test(test_key_forms),    cmocka_unit_test(test_row_json),    cmocka_unit_test(test_row_form),
+        cmocka_unit_test(test_every_key),      cmocka_unit_test(test_every_byte),
+        cmocka_unit_test(test_wrong_root),     cmocka_unit_test(test_other_table),
+        cmocka_unit_test(test_forged_absence), cmocka_unit_test(test_one_encoding),
+        cmocka_unit_test(test_key_text),       cmocka_unit_test(test_key_forms),
+        cmocka_unit_test(test_row_json),       cmocka_unit_test(test_row_form),
         cmocka_unit_test(test_table_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
