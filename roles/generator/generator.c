@@ -145,12 +145,15 @@ static void tell_prologue(struct generator *g)
 static void tell_all(struct generator *g)
 {
     if (!g->options.signed_percent && g->options.families & (DSDN_GENERATE_NODE | DSDN_GENERATE_CHUNK)) tell_prologue(g);
-    /* Chance may pick a story that has nothing to tell just now; time passes, and another one has. */
+    /* Chance may pick a story that has nothing to tell just now; after many of them time passes. */
     for (uint32_t idle = 0; !writer_done(g);) {
         uint64_t before = g->written;
         tell_story(g);
         if (g->written != before) idle = 0;
-        else if (++idle % 64 == 0) g->time_ms += 60000;
+        else if (++idle % 64 == 0) {
+            writer_flush(g); /* what was written belongs to the time it was written at */
+            g->time_ms += 60000;
+        }
     }
     if (!g->rc) writer_flush(g);
 }

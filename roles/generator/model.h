@@ -25,7 +25,7 @@ struct author {
     uint64_t nonce; /* highest used */
 };
 
-enum node_state { NODE_PENDING, NODE_READY, NODE_SICK };
+enum node_state { NODE_PENDING, NODE_READY, NODE_BANNED };
 
 struct node {
     struct author author;
@@ -78,9 +78,9 @@ struct generator {
     uint64_t root_sequence;     /* newest known root ... */
     uint8_t root[32];
     bool root_known, root_fresh; /* ... not yet attested */
-    uint32_t sick_node;
-    uint64_t sick_until;        /* 0: quarantined, else end of its ban */
-    bool sick;
+    bool banned;                /* one node at a time is */
+    uint32_t banned_node;
+    uint64_t ban_end_ms;
 };
 
 /* ---- keys and contents (content.c) ---- */

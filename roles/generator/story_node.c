@@ -178,21 +178,27 @@ void story_rebinding(struct generator *g)
     put_signed(g, operator_of(g, n), dsdn_EVENT_operator_bound, &e, signature, "node_sig", &n->author.key);
 }
 
-/* A node is quarantined or banned; the next incident brings it back. */
+/* A node is quarantined and released; or banned for a while, and a later incident lets it in again. */
 void story_incident(struct generator *g)
 {
-    if (g->sick) {
-        if (g->sick_until && g->time_ms <= g->sick_until + 60000) return; /* its deadline has surely been drained then */
-        if (!status_set(g, g->sick_node, 1, 0)) return;
-        g->nodes[g->sick_node].state = NODE_READY;
-        g->sick = false;
+    bool over = g->banned && g->time_ms > g->ban_end_ms + 60000; /* its deadline has surely been drained by then */
+    if (over) {
+        if (!status_set(g, g->banned_node, 1, 0)) return;
+        g->nodes[g->banned_node].state = NODE_READY;
+        g->banned = false;
         return;
     }
     struct node *n = ready_node(g);
-    if (!n || g->ready_cnt < NODE_START) return;
-    g->sick_node = (uint32_t)(n - g->nodes);
-    g->sick_until = below(g, 2) ? g->time_ms + 120000 : 0;
-    if (!status_set(g, g->sick_node, g->sick_until ? 3 : 2, g->sick_until)) return;
-    n->state = NODE_SICK;
-    g->sick = true;
+    if (!n) return;
+    uint32_t node = (uint32_t)(n - g->nodes);
+    if (g->banned || g->ready_cnt < NODE_START || below(g, 4)) {
+        if (status_set(g, node, 2, 0)) status_set(g, node, 1, 0);
+        return;
+    }
+    uint64_t end = g->time_ms + 120000;
+    if (!status_set(g, node, 3, end)) return;
+    n->state = NODE_BANNED;
+    g->banned_node = node;
+    g->ban_end_ms = end;
+    g->banned = true;
 }
