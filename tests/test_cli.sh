@@ -186,6 +186,17 @@ flip "$segment" $(($(stat -c %s "$segment") / 2))
 run 4 dir2
 run 4 log.dsdn --genesis /dev/null
 
+# ---- fixtures: each is a test of its own elsewhere
+story=$source_dir/replay-fixtures/wire-chain
+run 0 fixture check "$story"
+says "ok   wire-chain" out
+run 0 --verify "$story"
+run 0 export "$story" -o story.dsdn
+[ "$(root "$story")" = "$(root story.dsdn)" ] || fail "a fixture and its archive differ"
+mkdir story
+run 2 fixture check story
+run 1 fixture chekc story
+
 # ---- interrupted and resumed.  The pipe for findings holds the program up until it is read.
 mkfifo pipe
 run 0 generate --seed 5 --events 6000 --events-per-batch 2 -o many.dsdn

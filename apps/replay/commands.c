@@ -10,7 +10,7 @@ const struct command commands[] = {
      "and prints the state root.  --hashes also checks body hashes and computes every event id; --verify "
      "also checks\n"
      "every signature, the whole container, and roots that signers declared in the log.\n"
-     "SOURCE is an archive, a log directory, or - for an archive on standard input.",
+     "SOURCE is an archive, a log or fixture directory, or - for an archive on standard input.",
      command_replay},
     {"generate", COMMAND_GENERATE, 0, 0, "generate --seed N --events N -o ARCHIVE|DIR/ [options]",
      "Makes a log of random but meaningful events.  The same arguments give the same bytes.",
@@ -50,6 +50,13 @@ const struct command commands[] = {
      "in declared\n"
      "order joined by `/`: ids in hex, strings percent-encoded.",
      command_prove},
+    {"fixture", COMMAND_FIXTURE, 2, ARGUMENTS_MAX,
+     "fixture check DIR...\nfixture record DIR...\nfixture bless DIR...",
+     "Plays golden fixtures: stories in folders with story.txt.  `check` compares with expect.txt and plays "
+     "every\n"
+     "story in all the ways that must not matter; `record` writes an expect.txt that is missing, `bless` "
+     "replaces one.",
+     command_fixture},
     {"explain", COMMAND_EXPLAIN, 0, 1, "explain [NAME]",
      "Explains an error, an outcome, a code, an event or a parameter by its name.  Without a name: lists "
      "errors,\n"

@@ -25,6 +25,7 @@ int command_inspect(const struct options *options, struct dsdn_error *error);
 int command_checkpoint(const struct options *options, struct dsdn_error *error);
 int command_prove(const struct options *options, struct dsdn_error *error);
 int command_explain(const struct options *options, struct dsdn_error *error);
+int command_fixture(const struct options *options, struct dsdn_error *error);
 int command_help(const struct options *options, struct dsdn_error *error);
 
 /* ---- what is shared by several commands ---- */

@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-#define ARGUMENTS_MAX 8u     /* positional arguments */
+#define ARGUMENTS_MAX 1024u  /* positional arguments */
 #define ARGUMENT_MAX  65536u /* bytes of one argument */
 #define JOBS_MAX      64u
 #define SEED_NONE     UINT64_MAX

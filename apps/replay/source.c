@@ -1,6 +1,7 @@
 #include "apps/replay/source.h"
 
 #include "log/archive.h"
+#include "statemachine/fixture.h"
 #include "roles/dsdn.h"
 #include "roles/neutral/bench_file.h"
 
@@ -46,6 +47,19 @@ static int open_log(struct input *in, bool quiet, struct dsdn_error *error)
     return dsdn_store_source(in->store, &in->source, error);
 }
 
+static bool is_fixture(const char *directory)
+{
+    char path[4096];
+    int len = snprintf(path, sizeof path, "%s/" DSDN_FIXTURE_STORY, directory);
+    return (size_t)len < sizeof path && is_regular(path);
+}
+
+static int open_fixture(struct input *in, struct dsdn_error *error)
+{
+    in->kind = INPUT_FIXTURE;
+    return dsdn_fixture_source_open(&dsdn_catalogue, in->name, &in->source, error);
+}
+
 /* Files that are meant for other arguments: say which. */
 static int open_file(struct input *in, struct dsdn_error *error)
 {
@@ -75,7 +89,8 @@ static int open_container(struct input *in, bool quiet, struct dsdn_error *error
     struct stat st;
     if (strcmp(in->name, "-") == 0) return open_stream(in, STDIN_FILENO, error);
     if (stat(in->name, &st) == 0) {
-        if (S_ISDIR(st.st_mode)) return open_log(in, quiet, error);
+        if (S_ISDIR(st.st_mode))
+            return is_fixture(in->name) ? open_fixture(in, error) : open_log(in, quiet, error);
         if (S_ISREG(st.st_mode)) return open_file(in, error);
         int rc = dsdn_io_open(&dsdn_io_system, in->name, O_RDONLY, 0, &in->fd, error);
         return rc ? rc : open_stream(in, in->fd, error);

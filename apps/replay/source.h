@@ -8,7 +8,7 @@
 #include "log/store.h"
 #include "statemachine/catalogue.h"
 
-enum input_kind { INPUT_ARCHIVE, INPUT_STREAM, INPUT_LOG };
+enum input_kind { INPUT_ARCHIVE, INPUT_STREAM, INPUT_LOG, INPUT_FIXTURE };
 
 struct input {
     enum input_kind kind;
@@ -20,11 +20,11 @@ struct input {
     const struct dsdn_catalogue *catalogue;
 };
 
-/* input_open opens what `argument` names: - (an archive on standard input), a log directory, an archive file
- * or a pipe with one.  genesis_path (or NULL) is a genesis file that the source must agree with, or that
- * stands in for the one it does not carry.  NOT_FOUND, USAGE, WRONG_GENESIS, and the errors of what it opens.
- * Remarks about what was found go to stderr unless quiet.  input_close may follow in any case, once *in was
- * zeroed. */
+/* input_open opens what `argument` names: - (an archive on standard input), a log or fixture directory, an
+ * archive file or a pipe with one.  genesis_path (or NULL) is a genesis file that the source must agree with,
+ * or that stands in for the one it does not carry.  NOT_FOUND, USAGE, WRONG_GENESIS, and the errors of what
+ * it opens. Remarks about what was found go to stderr unless quiet.  input_close may follow in any case, once
+ * *in was zeroed. */
 int input_open(struct input *in, const char *argument, const char *genesis_path, bool quiet,
                struct dsdn_error *error);
 void input_close(struct input *in);
