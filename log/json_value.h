@@ -31,8 +31,8 @@ struct dsdn_json_document {
     struct dsdn_json_chunk *memory;
 };
 
-/* dsdn_json_load reads one document; the text may go away afterwards.  The caller bounds len: the tree takes 2
- * to 9 bytes a byte of a genesis or of saved progress, and up to 80 of a text made for it ("[{},{},...").
+/* dsdn_json_load reads one document; the text may go away afterwards.  The caller bounds len: the tree takes
+ * 2 to 9 bytes a byte of a genesis or of saved progress, and up to 80 of a text made for it ("[{},{},...").
  * MALFORMED with line, column (in characters) and byte offset; TOO_LARGE above DSDN_JSON_TEXT_MAX; NO_MEMORY.
  * After a failure there is nothing to release. */
 int dsdn_json_load(struct dsdn_json_document *document, const void *text, size_t len,
