@@ -1,13 +1,16 @@
-/* compare_tool.c: the figures that the race of the neutral bench format has no column for; bench/compare runs it.
+/* compare_tool.c: the figures that the race of the neutral bench format has no column for; bench/compare runs
+ * it.
  *
- *     bench-compare-tool signatures EVENTS ROUNDS     every event signed, 2 threads, against libsodium alone
- *     bench-compare-tool proof KEYS                   one key out of so many
- *     bench-compare-tool make FILE|EVENTS DIR         a log directory (of a bench file, or made up), and a checkpoint at 99 %
- *     bench-compare-tool tail DIR ROUNDS              restart from that checkpoint, against genesis
- *     bench-compare-tool open DIR                     until the first batch is there
- *     bench-compare-tool growth SMALL LARGE ROUNDS    replay rate of two logs of different size
+ *     bench-compare-tool signatures EVENTS ROUNDS   every event signed, 2 threads, against libsodium alone
+ *     bench-compare-tool proof KEYS                 one key out of so many
+ *     bench-compare-tool make FILE|EVENTS DIR       a log directory, of a bench file or made up, with a
+ *                                                   checkpoint at 99 %
+ *     bench-compare-tool tail DIR ROUNDS            restart from that checkpoint, against genesis
+ *     bench-compare-tool open DIR                   until the first batch is there
+ *     bench-compare-tool growth SMALL LARGE ROUNDS  replay rate of two logs of different size
  *
- * Prints a line per figure: what, measured, target, verdict.  Exit status 1 when a target is missed. */
+ * Prints a line per figure: what, measured, target, verdict.  Exit status 1 when a target is missed, 2 when
+ * something could not be measured. */
 #include "bench/workload.h"
 #include "log/store.h"
 #include "statemachine/checkpoint.h"
@@ -29,12 +32,14 @@ static bool missed;
 /* target NULL: a figure that only puts another one in its place. */
 static void figure(const char *what, const char *measured, const char *target, bool met)
 {
-    printf("%-62s %18s   %-12s %s\n", what, measured, target ? target : "-", target ? met ? "met" : "MISSED" : "");
+    printf("%-62s %18s   %-12s %s\n", what, measured, target ? target : "-",
+           target ? met ? "met" : "MISSED" : "");
     fflush(stdout);
     missed |= target && !met;
 }
 
-static int start(const char *dir, struct dsdn_engine **e, struct dsdn_source **source, struct dsdn_error *error)
+static int start(const char *dir, struct dsdn_engine **e, struct dsdn_source **source,
+                 struct dsdn_error *error)
 {
     struct dsdn_engine_options options = {.hash_seed = (uint64_t)getpid() * 0x9E3779B97F4A7C15u};
     int rc = dsdn_log_source_open(dir, NULL, source, error);
@@ -60,8 +65,8 @@ static int timed_replay(const char *dir, uint32_t checks, struct dsdn_replay_res
 
 /* ---- signatures ---- */
 
-/* Libsodium alone works about as long as the replay does (40,000 events on two cores), so that both see the same of what
- * else happens on the machine. */
+/* Libsodium alone works about as long as the replay does (40,000 events on two cores), so that both see the
+ * same of what else happens on the machine. */
 enum { SIGNATURES = 20000, KEYS = 64 };
 
 struct signatures {
@@ -73,7 +78,8 @@ static void *verify_all(void *self)
 {
     struct signatures *s = self;
     for (uint32_t i = 0; i < SIGNATURES; i++)
-        if (crypto_sign_verify_detached(s->signatures[i], s->digests[i], 32, s->keys[i % KEYS].public_key)) abort();
+        if (crypto_sign_verify_detached(s->signatures[i], s->digests[i], 32, s->keys[i % KEYS].public_key))
+            abort();
     return NULL;
 }
 
@@ -87,8 +93,8 @@ static void make_signatures(struct signatures *s)
     }
 }
 
-/* Verifications a second of libsodium alone on one core.  Bound to it: a thread that may wander to whichever core is free
- * has more than one core when others want them too, and two threads cannot have twice that. */
+/* Verifications a second of libsodium alone on one core.  Bound to it: a thread that may wander to whichever
+ * core is free has more than one core when others want them too, and two threads cannot have twice that. */
 static double core_rate(struct signatures *s, size_t core)
 {
     cpu_set_t all, one;
@@ -124,7 +130,8 @@ static double pair_rate(struct signatures *s)
 static int signatures(uint64_t events, unsigned rounds, struct dsdn_error *error)
 {
     struct workload w = {.events = events, .seed = 11, .nodes = 400, .chunks = 8000, .authors = KEYS};
-    struct samples ratio = {.cnt = 0}, plain = {.cnt = 0}, ours = {.cnt = 0}, pair = {.cnt = 0}, work = {.cnt = 0};
+    struct samples ratio = {.cnt = 0}, plain = {.cnt = 0}, ours = {.cnt = 0}, pair = {.cnt = 0},
+                   work = {.cnt = 0};
     struct signatures *s = calloc(1, sizeof *s);
     char *dir = workload_directory(), text[64];
     int rc = s && dir ? DSDN_OK : dsdn_fail(error, DSDN_E_IO, "no memory or no scratch directory");
@@ -133,10 +140,12 @@ static int signatures(uint64_t events, unsigned rounds, struct dsdn_error *error
     for (unsigned i = 0; !rc && i < rounds; i++) {
         struct dsdn_replay_result result;
         double c0 = cpu_now(), before = core_rate(s, 0), c1 = cpu_now(), seconds;
-        rc = timed_replay(dir, DSDN_CHECK_BODY | DSDN_CHECK_EVENT_IDS | DSDN_CHECK_SIGNATURES, &result, &seconds, error);
+        rc = timed_replay(dir, DSDN_CHECK_BODY | DSDN_CHECK_EVENT_IDS | DSDN_CHECK_SIGNATURES, &result,
+                          &seconds, error);
         if (rc) break;
         samples_add(&work, (cpu_now() - c1) / (double)result.signatures / ((c1 - c0) / SIGNATURES));
-        double both = pair_rate(s), one = (before + core_rate(s, 1)) / 2, rate = (double)result.signatures / seconds;
+        double both = pair_rate(s), one = (before + core_rate(s, 1)) / 2,
+               rate = (double)result.signatures / seconds;
         samples_add(&plain, one);
         samples_add(&ours, rate);
         samples_add(&pair, both / (2 * one));
@@ -163,8 +172,8 @@ static int signatures(uint64_t events, unsigned rounds, struct dsdn_error *error
 
 enum { PROOFS = 5000, BATCHES_AFTER = 32 };
 
-static int prove(struct dsdn_engine *e, uint64_t i, struct samples *seconds, double *worst, struct dsdn_buffer *proof,
-                 struct dsdn_error *error)
+static int prove(struct dsdn_engine *e, uint64_t i, struct samples *seconds, double *worst,
+                 struct dsdn_buffer *proof, struct dsdn_error *error)
 {
     const struct dsdn_table *t = &dsdn_engine_state(e)->tables[neutral_TABLE_chunk];
     struct dsdn_proof checked;
@@ -181,7 +190,10 @@ static int prove(struct dsdn_engine *e, uint64_t i, struct samples *seconds, dou
 
 static int proof(uint64_t keys, struct dsdn_error *error)
 {
-    struct workload w = {.events = keys + 1 + 1000 * BATCHES_AFTER, .seed = 3, .nodes = 1, .chunks = (uint32_t)keys,
+    struct workload w = {.events = keys + 1 + 1000 * BATCHES_AFTER,
+                         .seed = 3,
+                         .nodes = 1,
+                         .chunks = (uint32_t)keys,
                          .chunk_percent = 100};
     struct dsdn_engine *e = NULL;
     struct dsdn_source *source = NULL;
@@ -211,7 +223,8 @@ static int proof(uint64_t keys, struct dsdn_error *error)
     }
     if (!rc) {
         uint32_t rows = dsdn_engine_state(e)->tables[neutral_TABLE_chunk].live_cnt;
-        snprintf(what, sizeof what, "proof of one key among %u, %zu bytes, mean of %d", rows, buffer.len, PROOFS);
+        snprintf(what, sizeof what, "proof of one key among %u, %zu bytes, mean of %d", rows, buffer.len,
+                 PROOFS);
         snprintf(text, sizeof text, "%.1f us", 1e6 * all / PROOFS);
         figure(what, text, "< 1 ms", all / PROOFS < 1e-3 && rows >= keys);
         snprintf(text, sizeof text, "%.1f us", 1e6 * worst);
@@ -242,13 +255,16 @@ static int make(const char *from, const char *dir, struct dsdn_error *error)
     struct dsdn_replay_result result;
     char *end, *path = checkpoint_path(dir);
     uint64_t events = strtoull(from, &end, 10);
-    struct workload w = {.events = events, .seed = 1, .nodes = (uint32_t)(events / 100 + 10),
+    struct workload w = {.events = events,
+                         .seed = 1,
+                         .nodes = (uint32_t)(events / 100 + 10),
                          .chunks = (uint32_t)(events / 5 + 10)};
-    int rc = !path ? dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for a path")
+    int rc = !path  ? dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for a path")
              : *end ? workload_import(from, dir, error)
                     : workload_create(&w, dir, error);
     if (!rc) rc = start(dir, &e, &source, error);
-    struct dsdn_replay_options options = {.jobs = 2, .end = rc ? 0 : source->count - (source->count + 99) / 100};
+    struct dsdn_replay_options options = {.jobs = 2,
+                                          .end = rc ? 0 : source->count - (source->count + 99) / 100};
     if (!rc) rc = dsdn_replay(e, source, &options, &result, error);
     if (!rc) rc = dsdn_checkpoint_write(e, source->genesis, 2, &dsdn_io_system, path, NULL, error);
     dsdn_source_close(source);
@@ -269,7 +285,8 @@ static int timed_restart(const char *dir, const char *path, uint32_t checks, uin
     struct dsdn_checkpoint_info info;
     double t0 = workload_now();
     int rc = dsdn_log_source_open(dir, NULL, &source, error);
-    if (!rc) rc = dsdn_checkpoint_restore(workload_catalogue(), &options, &dsdn_io_system, path, &e, &info, error);
+    if (!rc)
+        rc = dsdn_checkpoint_restore(workload_catalogue(), &options, &dsdn_io_system, path, &e, &info, error);
     if (!rc) rc = dsdn_source_seek(source, info.sequence, error);
     if (!rc) rc = dsdn_replay(e, source, &replay, &result, error);
     *seconds = workload_now() - t0;
@@ -287,7 +304,8 @@ static int tail(const char *dir, unsigned rounds, struct dsdn_error *error)
     static const struct {
         uint32_t checks;
         const char *name;
-    } modes[] = {{0, "checksums, form, chain"}, {DSDN_CHECK_BODY | DSDN_CHECK_EVENT_IDS, "all hashes as well"}};
+    } modes[] = {{0, "checksums, form, chain"},
+                 {DSDN_CHECK_BODY | DSDN_CHECK_EVENT_IDS, "all hashes as well"}};
     char *path = checkpoint_path(dir), what[96], text[64];
     int rc = path ? DSDN_OK : dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for a path");
     for (uint32_t m = 0; !rc && m < sizeof modes / sizeof *modes; m++) {
@@ -302,12 +320,15 @@ static int tail(const char *dir, unsigned rounds, struct dsdn_error *error)
             samples_add(&restart, part);
         }
         if (!rc && events != result.events)
-            rc = dsdn_fail(error, DSDN_E_CHAIN, "the restart ended after %llu events", (unsigned long long)events);
+            rc = dsdn_fail(error, DSDN_E_CHAIN, "the restart ended after %llu events",
+                           (unsigned long long)events);
         if (rc) break;
-        snprintf(what, sizeof what, "from genesis, %llu events (%s)", (unsigned long long)events, modes[m].name);
+        snprintf(what, sizeof what, "from genesis, %llu events (%s)", (unsigned long long)events,
+                 modes[m].name);
         snprintf(text, sizeof text, "%.1f ms", 1e3 * samples_median(&genesis));
         figure(what, text, NULL, true);
-        snprintf(what, sizeof what, "... restore under CRC32C and the last %llu events", (unsigned long long)behind);
+        snprintf(what, sizeof what, "... restore under CRC32C and the last %llu events",
+                 (unsigned long long)behind);
         snprintf(text, sizeof text, "%.1f ms", 1e3 * samples_median(&restart));
         figure(what, text, NULL, true);
         double ratio = samples_median(&genesis) / samples_median(&restart);
@@ -354,8 +375,8 @@ static int open_log(const char *dir, struct dsdn_error *error)
             if (!rc) events = source->events;
             dsdn_source_close(source);
         }
-        snprintf(what, sizeof what, "open a log of %llu events, first batch read%s, worst of %d", (unsigned long long)events,
-                 cold ? ", not cached" : "", TIMES);
+        snprintf(what, sizeof what, "open a log of %llu events, first batch read%s, worst of %d",
+                 (unsigned long long)events, cold ? ", not cached" : "", TIMES);
         snprintf(text, sizeof text, "%.2f ms", 1e3 * worst);
         if (!rc) figure(what, text, "< 50 ms", worst < 0.05);
     }
@@ -381,7 +402,8 @@ static int growth(const char *small, const char *large, unsigned rounds, struct 
         }
     if (rc) return rc;
     for (int k = 0; k < 2; k++) {
-        snprintf(what, sizeof what, "replay of %llu events, 2 threads, best of %u", (unsigned long long)events[k], rounds);
+        snprintf(what, sizeof what, "replay of %llu events, 2 threads, best of %u",
+                 (unsigned long long)events[k], rounds);
         snprintf(text, sizeof text, "%.2f M/s", 1e-6 * samples_most(&rates[k]));
         figure(what, text, NULL, true);
     }
@@ -400,14 +422,20 @@ int main(int argc, char **argv)
         /* reported below */
     } else if (strcmp(mode, "signatures") == 0 && argc == 4)
         rc = signatures(strtoull(argv[2], NULL, 10), (unsigned)atoi(argv[3]), &error);
-    else if (strcmp(mode, "proof") == 0 && argc == 3) rc = proof(strtoull(argv[2], NULL, 10), &error);
-    else if (strcmp(mode, "make") == 0 && argc == 4) rc = make(argv[2], argv[3], &error);
-    else if (strcmp(mode, "tail") == 0 && argc == 4) rc = tail(argv[2], (unsigned)atoi(argv[3]), &error);
-    else if (strcmp(mode, "open") == 0 && argc == 3) rc = open_log(argv[2], &error);
-    else if (strcmp(mode, "growth") == 0 && argc == 5) rc = growth(argv[2], argv[3], (unsigned)atoi(argv[4]), &error);
+    else if (strcmp(mode, "proof") == 0 && argc == 3)
+        rc = proof(strtoull(argv[2], NULL, 10), &error);
+    else if (strcmp(mode, "make") == 0 && argc == 4)
+        rc = make(argv[2], argv[3], &error);
+    else if (strcmp(mode, "tail") == 0 && argc == 4)
+        rc = tail(argv[2], (unsigned)atoi(argv[3]), &error);
+    else if (strcmp(mode, "open") == 0 && argc == 3)
+        rc = open_log(argv[2], &error);
+    else if (strcmp(mode, "growth") == 0 && argc == 5)
+        rc = growth(argv[2], argv[3], (unsigned)atoi(argv[4]), &error);
     else {
-        fprintf(stderr, "usage: bench-compare-tool signatures EVENTS ROUNDS | proof KEYS | make FILE|EVENTS DIR | "
-                        "tail DIR ROUNDS | open DIR | growth SMALL LARGE ROUNDS\n");
+        fprintf(stderr,
+                "usage: bench-compare-tool signatures EVENTS ROUNDS | proof KEYS | make FILE|EVENTS DIR | "
+                "tail DIR ROUNDS | open DIR | growth SMALL LARGE ROUNDS\n");
         return 2;
     }
     if (rc) {

@@ -103,7 +103,10 @@ static int measure_pipeline(struct bench *b, struct dsdn_error *error)
     if (rc == DSDN_E_AGAIN) {
         rc = DSDN_OK;
         for (enum stage s = READ; s <= APPLY; s++)
-            took(b, s, g.seconds[s], s == SIGNATURES ? g.signatures : s == JUDGE ? b->batches : b->events,
+            took(b, s, g.seconds[s],
+                 s == SIGNATURES ? g.signatures
+                 : s == JUDGE    ? b->batches
+                                 : b->events,
                  s == SIGNATURES || s == JUDGE ? 0 : b->bytes);
     }
     for (uint32_t i = 0; i < GROUP; i++) {
@@ -203,7 +206,8 @@ static int root_after(void *self, const struct dsdn_engine *e, const struct dsdn
     if (dsdn_head(dsdn_engine_state(e))->event_count < r->next_event) return DSDN_OK;
     r->next_event += ROOT_EVENTS;
     double t0 = workload_now();
-    int rc = dsdn_engine_root((struct dsdn_engine *)(uintptr_t)e, 1, &roots, error); /* ours, made in measure_roots */
+    int rc = dsdn_engine_root((struct dsdn_engine *)(uintptr_t)e, 1, &roots,
+                              error); /* ours, made in measure_roots */
     r->seconds += workload_now() - t0;
     r->roots++;
     return rc;
@@ -237,7 +241,10 @@ static uint32_t largest_table(const struct dsdn_state *s)
 }
 
 /* A row begins with its key. */
-static const uint8_t *row_key(const struct dsdn_table *t, uint32_t row) { return t->rows + (size_t)row * t->row_size; }
+static const uint8_t *row_key(const struct dsdn_table *t, uint32_t row)
+{
+    return t->rows + (size_t)row * t->row_size;
+}
 
 static int measure_proofs(struct bench *b, struct dsdn_engine *e, struct dsdn_error *error)
 {
@@ -265,7 +272,8 @@ static int measure_proofs(struct bench *b, struct dsdn_engine *e, struct dsdn_er
     return rc;
 }
 
-static int measure_restore(struct bench *b, enum stage stage, unsigned threads, bool verify, struct dsdn_error *error)
+static int measure_restore(struct bench *b, enum stage stage, unsigned threads, bool verify,
+                           struct dsdn_error *error)
 {
     struct dsdn_engine *e = NULL;
     struct dsdn_engine_options engine = {.hash_seed = (uint64_t)getpid()};
@@ -326,7 +334,8 @@ static int measure_open(struct bench *b, struct dsdn_error *error)
     return rc;
 }
 
-static int measure_replay(struct bench *b, enum stage stage, unsigned jobs, uint32_t checks, struct dsdn_error *error)
+static int measure_replay(struct bench *b, enum stage stage, unsigned jobs, uint32_t checks,
+                          struct dsdn_error *error)
 {
     struct dsdn_engine *e = NULL;
     struct dsdn_source *source = NULL;

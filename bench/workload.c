@@ -42,9 +42,18 @@ static double quantile(const struct samples *s, double q)
     return sorted.at[low] + (place - low) * (sorted.at[high] - sorted.at[low]);
 }
 
-double samples_best(const struct samples *s) { return quantile(s, 0); }
-double samples_most(const struct samples *s) { return quantile(s, 1); }
-double samples_median(const struct samples *s) { return quantile(s, 0.5); }
+double samples_best(const struct samples *s)
+{
+    return quantile(s, 0);
+}
+double samples_most(const struct samples *s)
+{
+    return quantile(s, 1);
+}
+double samples_median(const struct samples *s)
+{
+    return quantile(s, 0.5);
+}
 
 /* ---- records of the neutral bench file, made up ---- */
 
@@ -139,7 +148,8 @@ static uint8_t *put_record(struct maker *m, uint64_t ordinal, uint8_t *out)
 enum { RECORD_MAX = 256 };
 
 /* Writes a whole bench file to fd. */
-static int make_file(const struct workload *w, int fd, uint8_t header[NEUTRAL_FILE_HEADER], struct dsdn_error *error)
+static int make_file(const struct workload *w, int fd, uint8_t header[NEUTRAL_FILE_HEADER],
+                     struct dsdn_error *error)
 {
     struct maker m = {.w = w};
     uint64_t offset = NEUTRAL_FILE_HEADER;
@@ -151,7 +161,8 @@ static int make_file(const struct workload *w, int fd, uint8_t header[NEUTRAL_FI
     for (uint64_t i = 0; !rc && i < w->events; i++) {
         p = put_record(&m, i, p);
         if (i + 1 < w->events && cap - (size_t)(p - buffer) >= RECORD_MAX) continue;
-        rc = dsdn_io_write_at(&dsdn_io_system, fd, buffer, (size_t)(p - buffer), offset, "made-up log", error);
+        rc =
+            dsdn_io_write_at(&dsdn_io_system, fd, buffer, (size_t)(p - buffer), offset, "made-up log", error);
         offset += (size_t)(p - buffer);
         p = buffer;
     }
@@ -165,7 +176,8 @@ static int make_file(const struct workload *w, int fd, uint8_t header[NEUTRAL_FI
     dsdn_store64(header + 32, offset - NEUTRAL_FILE_HEADER);
     dsdn_store32(header + 40, w->nodes);
     dsdn_store32(header + 44, w->chunks);
-    return rc ? rc : dsdn_io_write_at(&dsdn_io_system, fd, header, NEUTRAL_FILE_HEADER, 0, "made-up log", error);
+    return rc ? rc
+              : dsdn_io_write_at(&dsdn_io_system, fd, header, NEUTRAL_FILE_HEADER, 0, "made-up log", error);
 }
 
 /* ---- from records to a log directory ---- */
@@ -195,7 +207,8 @@ static int store_batch(struct sink *s, const struct dsdn_view *batch, uint64_t s
 }
 
 /* Every event of the bundle becomes a bundle of the next author. */
-static int sign_bundle(struct sink *s, const uint8_t *base, const struct dsdn_bundle *from, struct dsdn_error *error)
+static int sign_bundle(struct sink *s, const uint8_t *base, const struct dsdn_bundle *from,
+                       struct dsdn_error *error)
 {
     const uint8_t *at = from->events, *end = at + from->events_len;
     int rc = DSDN_OK;
@@ -204,9 +217,11 @@ static int sign_bundle(struct sink *s, const uint8_t *base, const struct dsdn_bu
         struct dsdn_frame frame = {0};
         rc = dsdn_frame_next(base, &at, end, &frame, error);
         if (!rc)
-            rc = dsdn_batch_builder_begin(s->builder, DSDN_BUNDLE_POOL, a->key.public_key, ++a->nonce, 0, error);
+            rc = dsdn_batch_builder_begin(s->builder, DSDN_BUNDLE_POOL, a->key.public_key, ++a->nonce, 0,
+                                          error);
         if (!rc)
-            rc = dsdn_batch_builder_event(s->builder, frame.type, frame.version, frame.payload, frame.len, error);
+            rc = dsdn_batch_builder_event(s->builder, frame.type, frame.version, frame.payload, frame.len,
+                                          error);
         if (!rc) rc = dsdn_batch_builder_end(s->builder, s->genesis->hash, &a->key, error);
     }
     return rc;
@@ -237,7 +252,8 @@ static int make_authors(struct sink *s, const struct workload *w, struct dsdn_er
     if (!s->author_cnt) return DSDN_OK;
     s->authors = calloc(s->author_cnt, sizeof *s->authors);
     s->builder = dsdn_batch_builder_new();
-    if (!s->authors || !s->builder) return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for %u authors", s->author_cnt);
+    if (!s->authors || !s->builder)
+        return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for %u authors", s->author_cnt);
     for (uint32_t i = 0; i < s->author_cnt; i++) {
         uint8_t seed[32];
         put_id(seed, w->seed, 9, i);
@@ -247,7 +263,8 @@ static int make_authors(struct sink *s, const struct workload *w, struct dsdn_er
 }
 
 /* fd stands anywhere; w is NULL for a file that was given. */
-static int import(int fd, const char *path, const struct workload *w, const char *dir, struct dsdn_error *error)
+static int import(int fd, const char *path, const struct workload *w, const char *dir,
+                  struct dsdn_error *error)
 {
     uint8_t header[NEUTRAL_FILE_HEADER];
     struct dsdn_genesis genesis;
@@ -260,7 +277,8 @@ static int import(int fd, const char *path, const struct workload *w, const char
     if (rc) return rc;
     struct sink s = {.genesis = &genesis, .key = &key};
     memcpy(s.prev, genesis.hash, 32);
-    rc = dsdn_store_create(dir, &options, (struct dsdn_view){genesis.bytes, genesis.len}, genesis.hash, NULL, error);
+    rc = dsdn_store_create(dir, &options, (struct dsdn_view){genesis.bytes, genesis.len}, genesis.hash, NULL,
+                           error);
     if (!rc) rc = dsdn_store_open(dir, &options, &s.store, NULL, error);
     if (!rc) rc = make_authors(&s, w, error);
     if (!rc) rc = neutral_import(fd, path, header, &genesis, &key, WORKLOAD_PER_BATCH, take_batch, &s, error);
@@ -296,10 +314,12 @@ int workload_create(const struct workload *w, const char *dir, struct dsdn_error
 
 static int take_generated(void *self, const struct dsdn_generated_batch *batch, struct dsdn_error *error)
 {
-    return store_batch(self, &(struct dsdn_view){batch->bytes, batch->len}, batch->sequence, batch->events, error);
+    return store_batch(self, &(struct dsdn_view){batch->bytes, batch->len}, batch->sequence, batch->events,
+                       error);
 }
 
-int workload_network(uint64_t seed, uint64_t events, uint32_t signed_percent, const char *dir, struct dsdn_error *error)
+int workload_network(uint64_t seed, uint64_t events, uint32_t signed_percent, const char *dir,
+                     struct dsdn_error *error)
 {
     struct dsdn_genesis genesis;
     struct sink s = {.store = NULL};
@@ -308,7 +328,8 @@ int workload_network(uint64_t seed, uint64_t events, uint32_t signed_percent, co
         .seed = seed, .events = events, .signed_percent = signed_percent, .emit = take_generated, .self = &s};
     int rc = dsdn_generator_genesis(seed, &genesis, error);
     if (rc) return rc;
-    rc = dsdn_store_create(dir, &options, (struct dsdn_view){genesis.bytes, genesis.len}, genesis.hash, NULL, error);
+    rc = dsdn_store_create(dir, &options, (struct dsdn_view){genesis.bytes, genesis.len}, genesis.hash, NULL,
+                           error);
     if (!rc) rc = dsdn_store_open(dir, &options, &s.store, NULL, error);
     if (!rc) rc = dsdn_generate(&generator, error);
     if (!rc) rc = dsdn_store_sync(s.store, error);
@@ -337,7 +358,10 @@ static int remove_one(const char *path, const struct stat *status, int kind, str
     return remove(path);
 }
 
-void workload_remove(const char *dir) { nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS); }
+void workload_remove(const char *dir)
+{
+    nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
 
 /* ---- the catalogue ---- */
 

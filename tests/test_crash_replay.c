@@ -1,7 +1,7 @@
-/* The whole ingest loop under SIGKILL: log directory, engine, checkpoints with their catalogue, and an archive that
- * follows on a second thread.  Whatever the instant, what was acknowledged is there, the newest checkpoint and the
- * log behind it give the roots of a run that nobody disturbed, and the archive goes on to the same bytes.
- * DSDN_CRASH_CYCLES=N kills N times. */
+/* The whole ingest loop under SIGKILL: log directory, engine, checkpoints with their catalogue, and an
+ * archive that follows on a second thread.  Whatever the instant, what was acknowledged is there, the newest
+ * checkpoint and the log behind it give the roots of a run that nobody disturbed, and the archive goes on to
+ * the same bytes.  DSDN_CRASH_CYCLES=N kills N times. */
 #include "tests/store_util.h"
 
 #include "log/archive.h"
@@ -175,7 +175,8 @@ static struct dsdn_engine *fresh_engine(const struct whole *w)
     return e;
 }
 
-static int take_batch(struct dsdn_engine *e, struct dsdn_prepared *p, struct dsdn_view batch, struct dsdn_error *error)
+static int take_batch(struct dsdn_engine *e, struct dsdn_prepared *p, struct dsdn_view batch,
+                      struct dsdn_error *error)
 {
     int rc = dsdn_prepare(p, &neutral_catalogue, dsdn_engine_seed(e), batch.bytes, batch.len, error);
     if (!rc) rc = dsdn_prepare_hashes(&p, 1, DSDN_CHECK_BODY, error);
@@ -234,17 +235,20 @@ static int resume_engine(const struct whole *w, struct dsdn_store *store, const 
     struct dsdn_checkpoint_info info;
     struct dsdn_source *source = NULL;
     struct dsdn_replay_result result;
-    struct dsdn_replay_options replay = {.jobs = 2, .end = UINT64_MAX, .checks = DSDN_CHECK_BODY | DSDN_CHECK_EVENT_IDS};
+    struct dsdn_replay_options replay = {
+        .jobs = 2, .end = UINT64_MAX, .checks = DSDN_CHECK_BODY | DSDN_CHECK_EVENT_IDS};
     *checkpoint = 0;
-    int rc = dsdn_store_index(store) ? dsdn_index_checkpoint_at_or_below(dsdn_store_index(store), UINT64_MAX, &row, error)
-                                     : dsdn_fail(error, DSDN_E_NOT_FOUND, "no index");
+    int rc = dsdn_store_index(store)
+                 ? dsdn_index_checkpoint_at_or_below(dsdn_store_index(store), UINT64_MAX, &row, error)
+                 : dsdn_fail(error, DSDN_E_NOT_FOUND, "no index");
     if (rc == DSDN_E_NOT_FOUND) {
         *e = fresh_engine(w);
     } else if (rc) {
         return rc;
     } else {
         char path[PATH_MAX + DSDN_CHECKPOINT_FILE_MAX + 16];
-        struct dsdn_checkpoint_options options = {.engine = &engine, .expect_root = row.root, .verify = verify};
+        struct dsdn_checkpoint_options options = {
+            .engine = &engine, .expect_root = row.root, .verify = verify};
         snprintf(path, sizeof path, "%s/checkpoints/%s", dir, row.name);
         rc = dsdn_checkpoint_restore(&neutral_catalogue, &options, &dsdn_io_system, path, e, &info, error);
         if (rc) return rc;
@@ -325,16 +329,18 @@ static void *archive_all(void *self)
     return NULL;
 }
 
-static void checkpoint(const struct whole *w, struct dsdn_engine *e, struct dsdn_store *store, const char *dir, int out)
+static void checkpoint(const struct whole *w, struct dsdn_engine *e, struct dsdn_store *store,
+                       const char *dir, int out)
 {
     struct dsdn_error error = DSDN_ERROR_INIT;
     struct dsdn_checkpoint_info info;
-    struct dsdn_checkpoint_row row = {.sequence = dsdn_head(dsdn_engine_state(e))->sequence - 1, .verified = true};
+    struct dsdn_checkpoint_row row = {.sequence = dsdn_head(dsdn_engine_state(e))->sequence - 1,
+                                      .verified = true};
     char path[PATH_MAX + DSDN_CHECKPOINT_FILE_MAX + 16];
     snprintf(row.name, sizeof row.name, "%05llu.ckp", (unsigned long long)row.sequence);
     snprintf(path, sizeof path, "%s/checkpoints/%s", dir, row.name);
-    int rc = dsdn_checkpoint_write(e, (struct dsdn_view){w->genesis.bytes, w->genesis.len}, 1, &dsdn_io_system, path, &info,
-                                   &error);
+    int rc = dsdn_checkpoint_write(e, (struct dsdn_view){w->genesis.bytes, w->genesis.len}, 1,
+                                   &dsdn_io_system, path, &info, &error);
     row.bytes = info.bytes;
     memcpy(row.root, info.roots.state, 32);
     memcpy(row.sha256, info.file_hash, 32);
@@ -348,7 +354,8 @@ static void checkpoint(const struct whole *w, struct dsdn_engine *e, struct dsdn
 static void live(const struct whole *w, const char *dir, const char *archive_path, int out)
 {
     struct dsdn_error error = DSDN_ERROR_INIT;
-    struct dsdn_store_options options = {.write = true, .segment_bytes = SEGMENT, .genesis_hash = w->genesis.hash};
+    struct dsdn_store_options options = {
+        .write = true, .segment_bytes = SEGMENT, .genesis_hash = w->genesis.hash};
     struct dsdn_store *store;
     struct dsdn_store_info info;
     struct dsdn_engine *e;
@@ -360,14 +367,18 @@ static void live(const struct whole *w, const char *dir, const char *archive_pat
     struct archiver a = {.out = out};
     struct dsdn_archive_resumed resumed;
     int rc = open_archive(w, archive_path, &a.writer, &resumed, &error);
-    if (rc == DSDN_E_EXISTS) resumed.next = BATCHES; /* finished by an earlier life */
-    else if (rc) give_up("resume the archive", &error);
+    if (rc == DSDN_E_EXISTS)
+        resumed.next = BATCHES; /* finished by an earlier life */
+    else if (rc)
+        give_up("resume the archive", &error);
     a.next = resumed.next;
-    if (dsdn_store_source(store, &a.source, &error) || dsdn_source_seek(a.source, a.next, &error)) give_up("source", &error);
+    if (dsdn_store_source(store, &a.source, &error) || dsdn_source_seek(a.source, a.next, &error))
+        give_up("source", &error);
     if (pthread_create(&a.thread, NULL, archive_all, &a)) _exit(22);
     for (uint64_t i = info.next_sequence; i < BATCHES; i++) {
         struct dsdn_view b = w->batches[i];
-        rc = dsdn_store_append(store, b.bytes, b.len, i, w->hashes[i], PER_BATCH, DSDN_RECORD_SIGNATURES_CHECKED, &error);
+        rc = dsdn_store_append(store, b.bytes, b.len, i, w->hashes[i], PER_BATCH,
+                               DSDN_RECORD_SIGNATURES_CHECKED, &error);
         if (!rc) rc = take_batch(e, &p, b, &error);
         if (rc) give_up("ingest", &error);
         if ((i + 1) % SYNC_EVERY) continue;
@@ -407,7 +418,8 @@ static void check_log(const struct whole *w, const struct path *log, const uint6
 {
     struct dsdn_store_report report;
     struct dsdn_store_info info;
-    struct dsdn_store_options options = {.write = true, .segment_bytes = SEGMENT, .genesis_hash = w->genesis.hash};
+    struct dsdn_store_options options = {
+        .write = true, .segment_bytes = SEGMENT, .genesis_hash = w->genesis.hash};
     struct dsdn_store *store;
     struct dsdn_engine *e;
     struct dsdn_record record;
@@ -463,13 +475,13 @@ static void create_log(const struct whole *w, const struct path *log, const stru
 {
     scratch_remove(log);
     unlink(archive->text);
-    must(dsdn_store_create(log->text, NULL, (struct dsdn_view){w->genesis.bytes, w->genesis.len}, w->genesis.hash, NULL,
-                           test_error()));
+    must(dsdn_store_create(log->text, NULL, (struct dsdn_view){w->genesis.bytes, w->genesis.len},
+                           w->genesis.hash, NULL, test_error()));
 }
 
 /* Runs one life for at most `pause_us`; true when it was killed.  promised[] is raised by what it told. */
-static bool run_life(const struct whole *w, const struct path *log, const struct path *archive, useconds_t pause_us,
-                     uint64_t promised[4])
+static bool run_life(const struct whole *w, const struct path *log, const struct path *archive,
+                     useconds_t pause_us, uint64_t promised[4])
 {
     int ends[2], status;
     uint64_t word;
@@ -486,7 +498,8 @@ static bool run_life(const struct whole *w, const struct path *log, const struct
     while (read(ends[0], &word, sizeof word) == sizeof word) promised[word >> 56] = word & 0xffffffffffffff;
     close(ends[0]);
     assert_int_equal(waitpid(child, &status, 0), child);
-    if (WIFEXITED(status) && WEXITSTATUS(status)) fail_msg("the ingest loop ended with %d", WEXITSTATUS(status));
+    if (WIFEXITED(status) && WEXITSTATUS(status))
+        fail_msg("the ingest loop ended with %d", WEXITSTATUS(status));
     return WIFSIGNALED(status);
 }
 
