@@ -95,6 +95,11 @@ static bool gives_set(struct dsdn_parser *p, struct dsdn_word v)
     return outcome >= 0;
 }
 
+static bool gives_word(struct dsdn_parser *p, struct dsdn_word w)
+{
+    return w.len > 6 && memcmp(w.at, "gives=", 6) == 0 && gives_set(p, (struct dsdn_word){w.at + 6, w.len - 6});
+}
+
 static const struct dsdn_attribute bundle_attributes[] = {
     {"author", bundle_author},   {"signer", bundle_signer}, {"nonce", bundle_nonce},
     {"until", bundle_until},     {"kind", bundle_kind},     {"scheme", bundle_scheme},
@@ -192,53 +197,74 @@ static const struct dsdn_event_desc *event_line(struct dsdn_parser *p, struct ds
 int dsdn_parser_read_defaults(struct dsdn_parser *p, struct dsdn_word rest, struct dsdn_error *error)
 {
     struct dsdn_word json;
-    struct dsdn_json root;
     const struct dsdn_event_desc *desc = event_line(p, &rest, &json, error);
     if (!desc) return DSDN_E_MALFORMED;
     if (p->default_cnt == sizeof p->defaults / sizeof *p->defaults)
         return dsdn_parser_fail(p, error, "too many defaults", json);
-    if (dsdn_json_check(json.at, json.len, DSDN_FIXTURE_MAX, &root, NULL) || dsdn_json_kind(root) != '{')
-        return dsdn_parser_fail(p, error, "not a JSON object", json);
     p->defaults[p->default_cnt].desc = desc;
     p->defaults[p->default_cnt++].json = json;
     return DSDN_OK;
 }
 
-static bool has_field(const struct dsdn_event_desc *desc, uint8_t version, struct dsdn_json key)
+/* The members of an object, as text: *at stands behind its opening brace or behind the member before.  Whether the text is
+ * JSON at all is said by whoever reads the payload; here it only has to end. */
+static bool member_next(const char **at, const char *end, struct dsdn_word *key, struct dsdn_word *member)
+{
+    const char *p = *at;
+    while (p < end && strchr(" \t\r\n,", *p)) p++;
+    if (p == end || *p != '"') return false;
+    const char *start = p, *close = memchr(p + 1, '"', (size_t)(end - p - 1));
+    if (!close) return false;
+    *key = (struct dsdn_word){p + 1, (size_t)(close - p - 1)};
+    bool inside = false;
+    int depth = 0;
+    for (; p < end && (inside || depth || (*p != ',' && *p != '}')); p++) {
+        if (inside && *p == '\\' && end - p > 1) p++;
+        else if (*p == '"') inside = !inside;
+        else if (!inside) depth += (*p == '{' || *p == '[') - (*p == '}' || *p == ']');
+    }
+    *member = (struct dsdn_word){start, (size_t)(p - start)};
+    *at = p;
+    return true;
+}
+
+static bool has_member(struct dsdn_word object, struct dsdn_word name)
+{
+    struct dsdn_word key, member;
+    const char *at = object.at + 1;
+    while (member_next(&at, object.at + object.len, &key, &member))
+        if (key.len == name.len && memcmp(key.at, name.at, key.len) == 0) return true;
+    return false;
+}
+
+/* False for fields that this version of the event does not have. */
+static bool has_field(const struct dsdn_event_desc *desc, uint8_t version, struct dsdn_word name)
 {
     for (const struct dsdn_field *f = desc->fields(); f->name; f++)
-        if (dsdn_json_is_string(key, f->name)) return f->since <= version;
+        if (dsdn_word_is(name, f->name)) return f->since <= version;
     return true; /* no such field: the reader of the payload says so */
 }
 
-/* The payload with the defaults that it does not name itself and that its version knows. */
-static void merge(const struct dsdn_parser *p, const struct dsdn_event_desc *desc, uint8_t version, struct dsdn_word json,
-                  struct dsdn_text *out)
+/* The payload, and the defaults that it does not name itself and that its version knows. */
+static void merge(const struct dsdn_parser *p, const struct dsdn_event_desc *desc, uint8_t version,
+                  struct dsdn_word json, struct dsdn_text *out)
 {
-    struct dsdn_json own, defaults;
-    if (dsdn_json_check(json.at, json.len, DSDN_FIXTURE_MAX, &own, NULL) || dsdn_json_kind(own) != '{') {
-        dsdn_text_put(out, json.at, json.len); /* whoever reads it says what is wrong */
-        return;
-    }
-    struct dsdn_json_walk members = dsdn_json_walk(own);
-    bool any = dsdn_json_next(&members);
+    struct dsdn_word key, member;
+    const char *at = json.at + 1;
+    bool any = member_next(&at, json.at + json.len, &key, &member);
     dsdn_text_put(out, json.at, json.len - 1);
     for (uint32_t i = 0; i < p->default_cnt; i++) {
-        const struct dsdn_word text = p->defaults[i].json;
-        if (p->defaults[i].desc != desc || dsdn_json_check(text.at, text.len, DSDN_FIXTURE_MAX, &defaults, NULL)) continue;
-        for (struct dsdn_json_walk w = dsdn_json_walk(defaults); dsdn_json_next(&w);) {
-            char name[64];
-            size_t len;
-            struct dsdn_json there;
-            if (!dsdn_json_string(w.key, (uint8_t *)name, sizeof name - 1, &len)) continue;
-            name[len] = 0;
-            if (dsdn_json_get(own, name, &there) || !has_field(desc, version, w.key)) continue;
+        struct dsdn_word defaults = p->defaults[i].json;
+        if (p->defaults[i].desc != desc) continue;
+        at = defaults.at + 1;
+        while (member_next(&at, defaults.at + defaults.len, &key, &member)) {
+            if (has_member(json, key) || !has_field(desc, version, key)) continue;
             if (any) dsdn_text_put(out, ",", 1);
-            dsdn_text_put(out, w.key.at, (size_t)(w.next - w.key.at));
+            dsdn_text_put(out, member.at, member.len);
             any = true;
         }
     }
-    dsdn_text_put(out, "}", 1);
+    dsdn_text_put(out, json.at + json.len - 1, 1);
 }
 
 /* event NAME [vN] [gives=OUTCOME] {payload} */
@@ -256,7 +282,7 @@ int dsdn_parser_read_event(struct dsdn_parser *p, struct dsdn_word rest, struct 
         if (w.len > 1 && *w.at == 'v' && dsdn_parser_number32((struct dsdn_word){w.at + 1, w.len - 1}, &version) &&
             version > 0 && version <= desc->version)
             payload.version = (uint8_t)version;
-        else if (!(w.len > 6 && memcmp(w.at, "gives=", 6) == 0 && gives_set(p, (struct dsdn_word){w.at + 6, w.len - 6})))
+        else if (!gives_word(p, w))
             return dsdn_parser_fail(p, error, "an event takes vN and gives=OUTCOME", w);
     }
     struct dsdn_buffer bytes = {0};
@@ -273,14 +299,16 @@ int dsdn_parser_read_event(struct dsdn_parser *p, struct dsdn_word rest, struct 
     return rc;
 }
 
-/* frame HEX $name HEX ...: the bytes of one event, type and length and all, as they are. */
+/* frame [gives=OUTCOME] HEX $name HEX ...: the bytes of one event, type and length and all, as they are. */
 int dsdn_parser_read_frame(struct dsdn_parser *p, struct dsdn_word rest, struct dsdn_error *error)
 {
     struct dsdn_word w;
     uint8_t bytes[4096], hash[32];
     size_t len = 0;
+    dsdn_outcome before = p->draft.expected;
     if (!p->draft.bundle_open) return dsdn_parser_fail(p, error, "a frame stands in a bundle", rest);
     while (dsdn_parser_word(&rest, &w)) {
+        if (gives_word(p, w)) continue;
         size_t n = w.len / 2;
         bool named = (*w.at == '$' || *w.at == '%') && dsdn_story_hash32(p->s, w, hash);
         if (named) n = 32;
@@ -289,5 +317,7 @@ int dsdn_parser_read_frame(struct dsdn_parser *p, struct dsdn_word rest, struct 
         if (named) memcpy(bytes + len, hash, 32);
         len += n;
     }
-    return dsdn_story_bundle_frame(p->s, &p->draft, bytes, len, p->line, error);
+    int rc = dsdn_story_bundle_frame(p->s, &p->draft, bytes, len, p->line, error);
+    p->draft.expected = before;
+    return rc;
 }

@@ -316,13 +316,11 @@ static int expand(struct expansion *x, struct dsdn_word json, struct dsdn_error 
 static int encode_once(struct expansion *x, struct dsdn_word json, uint8_t *bytes, size_t cap, uint32_t *len,
                        struct dsdn_error *error)
 {
-    struct dsdn_json root;
     dsdn_text_clear(x->out);
     int rc = expand(x, json, error);
     if (rc) return rc;
     struct dsdn_error why = DSDN_ERROR_INIT;
-    rc = dsdn_json_check(x->out->bytes, x->out->len, DSDN_FIXTURE_MAX, &root, &why);
-    if (!rc) rc = dsdn_json_read_payload(x->p->desc, x->p->version, root, bytes, cap, len, &why);
+    rc = dsdn_json_read_payload(x->p->desc, x->p->version, x->out->bytes, x->out->len, bytes, cap, len, &why);
     return rc ? dsdn_story_fail(x->s, x->p->line, rc, error, "%s: %s", x->p->desc->name, why.message) : DSDN_OK;
 }
 
