@@ -182,8 +182,11 @@ run 4 cut.dsdn
 "$replay" - <cut.dsdn >out 2>err
 [ $? = 4 ] || fail "a cut stream is accepted"
 segment=$(ls dir2/segments/*.seg)
-flip "$segment" $(($(stat -c %s "$segment") / 2))
+for part in 1 2 3; do flip "$segment" $(($(stat -c %s "$segment") * part / 4)); done
 run 4 dir2
+run 4 --verify dir2 --max-errors 50 --events-out found
+[ "$(grep -c CHECKSUM found)" = 3 ] && [ "$(wc -l <found)" = 3 ] || fail "three faults, found $(wc -l <found)"
+[ "$(grep -c ' error ' err)" = 3 ] || fail "an error is printed twice, or not at all: $(head -c 600 err)"
 run 4 log.dsdn --genesis /dev/null
 
 # ---- fixtures: each is a test of its own elsewhere

@@ -115,9 +115,8 @@ int finding_add(struct run *run, const struct dsdn_error *found, struct dsdn_err
         run->finding_cap = cap;
     }
     run->findings[run->finding_cnt++] = *found;
-    /* The first is the failure of the command, which main prints. */
     progress_hide(&run->progress);
-    if (run->finding_cnt > 1) command_error(found, run->progress.color);
+    command_error(found, run->progress.color);
     if (run->events_fd < 0) return DSDN_OK;
     dsdn_text_init(&text, LINE_BYTES, 0);
     dsdn_text_open(&text, '{');
@@ -151,7 +150,7 @@ static int check_record(struct run *run, struct scan *s, const struct dsdn_recor
     bool decoded = !rc;
     if (!rc && s->has_prev && !dsdn_equal32(p->batch.header.prev, s->prev))
         rc = dsdn_fail(error, DSDN_E_CHAIN, "prev is not the hash of the batch before it");
-    if (!rc && run->checks & DSDN_CHECK_BODY) rc = dsdn_prepare_hashes(&p, 1, DSDN_CHECK_BODY, error);
+    if (!rc && run->checks) rc = dsdn_prepare_hashes(&p, 1, run->checks, error);
     if (!rc && run->checks & DSDN_CHECK_SIGNATURES)
         rc = dsdn_prepare_signatures(p, !dsdn_zero32(p->batch.header.publisher), 0, UINT32_MAX, s->cache,
                                      error);

@@ -23,9 +23,19 @@ void interrupt_catch(void)
     sigaction(SIGTERM, &action, NULL);
 }
 
+/* Findings are printed when they are found, and one of them is what the command ends with: once is enough. */
+static struct dsdn_error shown;
+
+static bool was_shown(const struct dsdn_error *error)
+{
+    return shown.code == error->code && shown.offset == error->offset && shown.sequence == error->sequence &&
+           strcmp(shown.message, error->message) == 0;
+}
+
 void command_error(const struct dsdn_error *error, bool color)
 {
     char text[1024];
+    if (!shown.code) shown = *error;
     dsdn_error_format(error, text, sizeof text);
     fprintf(stderr, "dsdn-replay: %serror%s %s\n", color ? "\033[1;31m" : "", color ? "\033[0m" : "", text);
 }
@@ -72,7 +82,7 @@ int main(int argc, char **argv)
     if (fflush(stdout) != 0 && !rc) rc = dsdn_fail(&error, DSDN_E_IO, "cannot write to standard output");
     if (!rc) return 0;
     if (!error.code) dsdn_fail(&error, rc, "%s", dsdn_error_text(rc));
-    command_error(&error, use_color(&options));
+    if (!was_shown(&error)) command_error(&error, use_color(&options));
     if (!options.quiet && rc != DSDN_E_USAGE && rc != DSDN_E_INTERRUPTED)
         fprintf(stderr, "  dsdn-replay explain %s\n", dsdn_error_name(rc));
     return dsdn_error_exit(rc);
