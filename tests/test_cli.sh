@@ -62,6 +62,9 @@ says EXISTS err
 run 2 generate --seed 11 --events 60 -o logdir/
 run 1 generate --events 60 -o x.dsdn
 run 1 generate --seed 1 --events 60 --families nonsense -o x.dsdn
+touch y.dsdn.partial
+run 2 generate --seed 1 --events 60 -o y.dsdn
+run 0 generate --seed 1 --events 60 -o y.dsdn --force
 [ -e x.dsdn ] && fail "a failed command leaves an output"
 
 # ---- replaying: one root, whatever the way

@@ -340,6 +340,164 @@ int options_place(const char *name, const char *text, unsigned allowed, struct p
                     : kinds[i].kind == PLACE_CHECKPOINT         ? *rest != 0
                                                                 : read_number(rest, &place->number);
         /* The largest sequence is kept free: spans end at sequence + 1. */
+        if (!good || (kinds[i].kind != PLACE_CHECKPOINT && place->number == UINT64_MAX)) continue;
+        place->kind = kinds[i].kind;
+        place->path = rest;
+        return DSDN_OK;
+    }
+    return dsdn_fail(error, DSDN_E_USAGE, "--%s wants %s, not nothing", d->name, d->argument);
+    memcpy(field, &value, sizeof value);
+    return DSDN_OK;
+}
+uint64_t number;
+if (!read_number(value, &number) || number < d->least || number > d->most)
+    return dsdn_fail(error, DSDN_E_USAGE, "--%s wants a number from %llu to %llu, not \"%.40s\"", d->name,
+                     (unsigned long long)d->least, (unsigned long long)d->most, value);
+memcpy(field, &number, sizeof number);
+return DSDN_OK;
+}
+
+static int option_take(struct options *o, const struct command *command, int argc, char **argv, int *i,
+                       struct dsdn_error *error)
+{
+    const char *typed = argv[*i], *value = NULL;
+    const struct option_desc *d;
+    if (typed[1] == '-') {
+        size_t len = strcspn(typed + 2, "=");
+        d = option_find(typed + 2, len, command);
+        if (!d) return unknown_option(typed + 2, len, command, error);
+        if (typed[2 + len] == '=') value = typed + 3 + len;
+    } else {
+        d = letter_find(typed[1], command);
+        if (!d) return dsdn_fail(error, DSDN_E_USAGE, "unknown option %.40s", typed);
+        if (typed[2]) value = typed + 2;
+    }
+    if (d->kind == FLAG && value) return dsdn_fail(error, DSDN_E_USAGE, "--%s takes no value", d->name);
+    if (d->kind != FLAG && !value) {
+        if (*i + 1 >= argc)
+            return dsdn_fail(error, DSDN_E_USAGE, "--%s wants %s behind it", d->name, d->argument);
+        value = argv[++*i];
+    }
+    return option_set(o, d, value, error);
+}
+
+static int wrong_count(const struct command *command, unsigned cnt, struct dsdn_error *error)
+{
+    if (cnt < command->least)
+        return dsdn_fail(error, DSDN_E_USAGE, "too few arguments: dsdn-replay %.*s",
+                         (int)strcspn(command->usage, "\n"), command->usage);
+    return dsdn_fail(error, DSDN_E_USAGE, "too many arguments: dsdn-replay %.*s",
+                     (int)strcspn(command->usage, "\n"), command->usage);
+}
+
+int options_parse(struct options *o, const struct command *command, int argc, char **argv,
+                  struct dsdn_error *error)
+{
+    *o = (struct options){.max_errors = 1,
+                          .repeat = 1,
+                          .signatures = 10,
+                          .seed = SEED_NONE,
+                          .command = command,
+                          .raw_cnt = argc,
+                          .raw = argv};
+    bool ended = false;
+    for (int i = 0; i < argc; i++) {
+        const char *typed = argv[i];
+        int rc = DSDN_OK;
+        if (strnlen(typed, ARGUMENT_MAX) == ARGUMENT_MAX)
+            return dsdn_fail(error, DSDN_E_USAGE, "an argument of more than %u bytes", ARGUMENT_MAX);
+        if (ended || typed[0] != '-' || !typed[1]) {
+            if (o->argument_cnt == ARGUMENTS_MAX || (!o->help && o->argument_cnt == command->most))
+                return wrong_count(command, command->most + 1, error);
+            o->arguments[o->argument_cnt++] = typed;
+        } else if (strcmp(typed, "--") == 0) {
+            ended = true;
+        } else {
+            rc = option_take(o, command, argc, argv, &i, error);
+        }
+        if (rc) return rc;
+    }
+    if (!o->help && o->argument_cnt < command->least) return wrong_count(command, o->argument_cnt, error);
+    return DSDN_OK;
+}
+
+/* ---- the command again ------------------------------------------------------------------------ */
+
+/* A growing command line that never overflows. */
+struct line {
+    char *out;
+    size_t len, cap;
+};
+
+static void add(struct line *l, const char *text, size_t len)
+{
+    if (l->len + len < l->cap) memcpy(l->out + l->len, text, len);
+    l->len += len;
+}
+
+static void add_quoted(struct line *l, const char *argument)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=:,./@%";
+    size_t len = strlen(argument);
+    add(l, " ", 1);
+    if (len && strspn(argument, plain) == len) {
+        add(l, argument, len);
+        return;
+    }
+    add(l, "'", 1);
+    for (; *argument; argument++) {
+        if (*argument == '\'')
+            add(l, "'\\''", 4);
+        else
+            add(l, argument, 1);
+    }
+    add(l, "'", 1);
+}
+
+void options_resume(const struct options *options, char *out, size_t cap)
+{
+    struct line line = {out, 0, cap};
+    add(&line, "dsdn-replay", 11);
+    if (*options->command->name) add_quoted(&line, options->command->name);
+    for (int i = 0; i < options->raw_cnt; i++)
+        if (strcmp(options->raw[i], "--resume") != 0) add_quoted(&line, options->raw[i]);
+    add_quoted(&line, "--resume");
+    out[line.len < cap ? line.len : 0] = 0;
+}
+
+/* ---- values ---------------------------------------------------------------------------------- */
+
+int options_hex32(const char *name, const char *text, uint8_t out[32], struct dsdn_error *error)
+{
+    if (strlen(text) == 64 && dsdn_hex_decode(text, 32, out)) return DSDN_OK;
+    return dsdn_fail(error, DSDN_E_USAGE, "--%s wants 64 hex digits, not \"%.80s\"", name, text);
+}
+
+int options_place(const char *name, const char *text, unsigned allowed, struct place *place,
+                  struct dsdn_error *error)
+{
+    static const struct {
+        enum place_kind kind;
+        const char *prefix, *form;
+    } kinds[] = {{PLACE_GENESIS, "genesis", "genesis"},
+                 {PLACE_TIP, "tip", "tip"},
+                 {PLACE_SEQUENCE, "seq:", "seq:N"},
+                 {PLACE_TIME, "time:", "time:MILLISECONDS"},
+                 {PLACE_CHECKPOINT, "checkpoint:", "checkpoint:FILE"}};
+    char forms[128] = "";
+    size_t len = 0;
+    *place = (struct place){PLACE_NONE, 0, NULL};
+    if (!text) return DSDN_OK;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        if (!(allowed & kinds[i].kind)) continue;
+        len += (size_t)snprintf(forms + len, sizeof forms - len, "%s%s", len ? ", " : "", kinds[i].form);
+        size_t prefix = strlen(kinds[i].prefix);
+        if (strncmp(text, kinds[i].prefix, prefix) != 0) continue;
+        const char *rest = text + prefix;
+        bool good = kinds[i].kind & (PLACE_GENESIS | PLACE_TIP) ? !*rest
+                    : kinds[i].kind == PLACE_CHECKPOINT         ? *rest != 0
+                                                                : read_number(rest, &place->number);
+        /* The largest sequence is kept free: spans end at sequence + 1. */
         if (!good || (kinds[i].kind != PLACE_CHECKPOINT && place->number == UINT64_MAX)) break;
         place->kind = kinds[i].kind;
         place->path = rest;

@@ -114,7 +114,10 @@ static int open_archive(struct log_output *out, const char *path, const struct d
     struct dsdn_archive_options options = {.genesis = {genesis->bytes, genesis->len},
                                            .first = start->sequence};
     memcpy(options.prev, start->prev, 32);
-    unlink(out->part); /* of a run that was killed; a locked one is still written to its own inode */
+    /* Somebody may be writing it, or want to resume it: only --force takes it away. */
+    rc = output_taken(out->part, force, error);
+    if (rc) return rc;
+    unlink(out->part);
     return dsdn_archive_create(&dsdn_io_system, out->part, &options, &out->archive, error);
 }
 

@@ -153,8 +153,8 @@ static int applied(void *self, const struct dsdn_engine *e, const struct dsdn_pr
     }
     int rc = DSDN_OK;
     if (run->conditions.fingerprint && run->in_span) {
-        dsdn_engine_fingerprint(e, run->fingerprint);
-        rc = finding_fingerprint(run, record->sequence, run->fingerprint, error);
+        rc = dsdn_engine_fingerprint(e, run->fingerprint, error);
+        if (!rc) rc = finding_fingerprint(run, record->sequence, run->fingerprint, error);
     }
     if (!rc && run->attesting) rc = attest(run, record->sequence, error);
     /* --from names a place without a state: batches before it are replayed and checked, and not counted. */
