@@ -1,4 +1,5 @@
-/* codes.h: the precondition codes of the DSDN catalogue as constants: DSDN_CODE_NODE_UNKNOWN and so on (codes.def). */
+/* codes.h: the precondition codes of the DSDN catalogue as constants: DSDN_CODE_NODE_UNKNOWN and so on
+ * (codes.def). */
 #ifndef DSDN_ROLES_CODES_H
 #define DSDN_ROLES_CODES_H
 

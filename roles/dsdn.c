@@ -2,7 +2,8 @@
 
 #include "roles/reducers.h"
 
-/* Numbers of all tables by bare name, for the TOUCH and INSERTS lines: a name in both lists would not compile. */
+/* Numbers of all tables by bare name, for the TOUCH and INSERTS lines: a name in both lists would not
+ * compile. */
 enum {
 #define KEY(kind, name, bytes, doc)
 #define COL(kind, name, arg, doc)
@@ -28,10 +29,15 @@ enum {
 #include "statemachine/declare_reducers.h"
 
 static const struct dsdn_deadline_kind deadlines[] = {
-    {DSDN_DEADLINE_BAN_END, "ban_end", "a ban ends: the node is Pending again; subject: node id", dsdn_fire_ban_end,
+    {DSDN_DEADLINE_BAN_END,
+     "ban_end",
+     "a ban ends: the node is Pending again; subject: node id",
+     dsdn_fire_ban_end,
      {{0, 0}, {0, 0}}},
-    {DSDN_DEADLINE_ASSIGNMENT_END, "assignment_end",
-     "an assigned replica did not become live in time and is dropped; subject: chunk, node id", dsdn_fire_assignment_end,
+    {DSDN_DEADLINE_ASSIGNMENT_END,
+     "assignment_end",
+     "an assigned replica did not become live in time and is dropped; subject: chunk, node id",
+     dsdn_fire_assignment_end,
      {{0, 0}, {0, 0}}},
     {0, NULL, NULL, NULL, {{0, 0}, {0, 0}}},
 };

@@ -1,9 +1,10 @@
-/* reducers.h: what the reducers of the DSDN catalogue share: their prototypes (one for every event of log/events.def), the
- * effects of deadlines, and short names for outcomes.
+/* reducers.h: what the reducers of the DSDN catalogue share: their prototypes (one for every event of
+ * log/events.def), the effects of deadlines, and short names for outcomes.
  *
- * A reducer is a function of (state, context, event) and nothing else.  It checks everything, then writes: unless it returns
- * OK the state is what it was.  An exact repeat of a fact is NO_EFFECT, its contradiction CONFLICT.  The engine has checked
- * the author class, the nonce and the expiry of the bundle before; it reserved the rows of the event's INSERTS lines. */
+ * A reducer is a function of (state, context, event) and nothing else.  It checks everything, then writes:
+ * unless it returns OK the state is what it was.  An exact repeat of a fact is NO_EFFECT, its contradiction
+ * CONFLICT.  The engine has checked the author class, the nonce and the expiry of the bundle before; it
+ * reserved the rows of the event's INSERTS lines. */
 #ifndef DSDN_ROLES_REDUCERS_H
 #define DSDN_ROLES_REDUCERS_H
 
@@ -17,7 +18,7 @@
 
 #define RECORD(name, doc)
 #define END_RECORD(name)
-#define EVENT(type, version, id, title, family, author, author_doc, since, doc)                                \
+#define EVENT(type, version, id, title, family, author, author_doc, since, doc)                              \
     dsdn_outcome dsdn_reduce_##id(struct dsdn_context *c, const struct dsdn_ev_##id *e);
 #define FIELD(kind, name, max, doc)
 #define FIELD_SINCE(since, kind, name, max, doc)
@@ -50,8 +51,10 @@ void dsdn_fire_assignment_end(struct dsdn_context *c, const uint8_t subject[68])
 void dsdn_node_ban_clear(struct dsdn_context *c, const struct dsdn_row_node *node);
 
 /* dsdn_leaf_draw is the leaf a new holder must prove (protocol.md, section 6; events.md 0x0204):
- * the first 8 bytes, little-endian, of H("dsdn/leaf/1", origin hash at assignment || chunk || node) mod leaves. */
-uint32_t dsdn_leaf_draw(const uint8_t origin_hash[32], const uint8_t chunk[32], const uint8_t node[32], uint32_t leaves);
+ * the first 8 bytes, little-endian, of H("dsdn/leaf/1", origin hash at assignment || chunk || node) mod
+ * leaves. */
+uint32_t dsdn_leaf_draw(const uint8_t origin_hash[32], const uint8_t chunk[32], const uint8_t node[32],
+                        uint32_t leaves);
 
 /* dsdn_leaf_count: ceil(size / leaf_size), both in bytes and not zero. */
 static inline uint32_t dsdn_leaf_count(uint32_t size, uint32_t leaf_size)
@@ -59,9 +62,10 @@ static inline uint32_t dsdn_leaf_count(uint32_t size, uint32_t leaf_size)
     return (uint32_t)(((uint64_t)size + leaf_size - 1) / leaf_size);
 }
 
-/* dsdn_leaf_path_valid checks an inclusion path (RFC 9162, section 2.1.3.2): `path` is the hash of leaf `leaf`, then its
- * siblings upwards, in a tree of `leaves` leaves with node = SHA-256(01 || left || right). */
-bool dsdn_leaf_path_valid(const struct dsdn_list *path, uint32_t leaf, uint32_t leaves, const uint8_t root[32]);
+/* dsdn_leaf_path_valid checks an inclusion path (RFC 9162, section 2.1.3.2): `path` is the hash of leaf number
+ * `leaf`, then its siblings upwards, in a tree of `leaves` leaves with node = SHA-256(01 || left || right). */
+bool dsdn_leaf_path_valid(const struct dsdn_list *path, uint32_t leaf, uint32_t leaves,
+                          const uint8_t root[32]);
 
 static inline bool dsdn_from_authority(const struct dsdn_context *c)
 {

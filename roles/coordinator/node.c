@@ -1,5 +1,5 @@
-/* node.c: the node registry (events.md, family 0x01; requirements COORD-1, GATE-1..6).  Stake cannot be judged yet
- * (feature level 0), so a registered node is Pending until NodeStatusSet lets it in. */
+/* node.c: the node registry (events.md, family 0x01; requirements COORD-1, GATE-1..6).  Stake cannot be
+ * judged yet (feature level 0), so a registered node is Pending until NodeStatusSet lets it in. */
 #include "roles/reducers.h"
 
 static void zone_key(struct dsdn_view name, uint8_t key[32])
@@ -63,11 +63,11 @@ static uint8_t class_column(int16_t node_class)
 static bool same_registration(const struct dsdn_state *s, const struct dsdn_row_node *n,
                               const struct dsdn_ev_node_registered *e)
 {
-    return dsdn_equal32(n->operator, e->operator) && n->role == e->role && n->node_class == class_column(e->node_class) &&
-           zone_is(s, n->zone, e->zone) && text_is(n->address, n->address_len, e->address) &&
-           n->capacity_gb == e->capacity_gb && dsdn_equal32(n->tls_fingerprint, e->tls_fingerprint) &&
-           n->tls_not_after == e->tls_not_after && n->binding_expiry == e->binding_expiry &&
-           text_is(n->label, n->label_len, e->label);
+    return dsdn_equal32(n->operator, e->operator) && n->role == e->role &&
+           n->node_class == class_column(e->node_class) && zone_is(s, n->zone, e->zone) &&
+           text_is(n->address, n->address_len, e->address) && n->capacity_gb == e->capacity_gb &&
+           dsdn_equal32(n->tls_fingerprint, e->tls_fingerprint) && n->tls_not_after == e->tls_not_after &&
+           n->binding_expiry == e->binding_expiry && text_is(n->label, n->label_len, e->label);
 }
 
 dsdn_outcome dsdn_reduce_node_registered(struct dsdn_context *c, const struct dsdn_ev_node_registered *e)
@@ -94,7 +94,8 @@ dsdn_outcome dsdn_reduce_node_registered(struct dsdn_context *c, const struct ds
 
     if (row == DSDN_NO_ROW) row = dsdn_node_insert_hashed(s, e->node_id, c->hash[0]);
     struct dsdn_row_node *n = dsdn_node_edit(s, row);
-    memset((uint8_t *)n + dsdn_KEY_LEN_node, 0, sizeof *n - dsdn_KEY_LEN_node); /* a node that comes back starts anew */
+    /* A node that comes back starts anew. */
+    memset((uint8_t *)n + dsdn_KEY_LEN_node, 0, sizeof *n - dsdn_KEY_LEN_node);
     n->zone = zone_enter(s, e->zone, e->capacity_gb);
     n->capacity_gb = e->capacity_gb;
     n->status = DSDN_NODE_PENDING;
@@ -196,7 +197,8 @@ dsdn_outcome dsdn_reduce_node_heartbeat(struct dsdn_context *c, const struct dsd
     struct dsdn_row_node *n = dsdn_node_edit(s, row);
     n->last_seen_ms = c->time_ms;
     n->last_seen_height = c->origin.height;
-    /* What it says is only recorded, in role system: a batch sequence may not stand here (protocol.md, section 11). */
+    /* What it says is only recorded, in role system: a batch sequence may not stand here (protocol.md,
+     * section 11). */
     uint32_t beat = dsdn_sys_heartbeat_find_hashed(s, e->node_id, c->hash[1]);
     if (beat == DSDN_NO_ROW) beat = dsdn_sys_heartbeat_insert_hashed(s, e->node_id, c->hash[1]);
     struct dsdn_sys_row_heartbeat *h = dsdn_sys_heartbeat_edit(s, beat);
@@ -205,8 +207,9 @@ dsdn_outcome dsdn_reduce_node_heartbeat(struct dsdn_context *c, const struct dsd
     return DSDN_RESULT(OK);
 }
 
-/* Leaving is always possible, also for a banned node or after the binding ended; a ban outlives it.  Its replicas are not
- * touched here (there may be a million): they count as left because their node is Closed, and are removed one by one. */
+/* Leaving is always possible, also for a banned node or after the binding ended; a ban outlives it.  Its
+ * replicas are not touched here (there may be a million): they count as left because their node is Closed,
+ * and are removed one by one. */
 dsdn_outcome dsdn_reduce_node_deregistered(struct dsdn_context *c, const struct dsdn_ev_node_deregistered *e)
 {
     struct dsdn_state *s = c->state;

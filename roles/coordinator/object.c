@@ -1,14 +1,16 @@
-/* object.c: objects, their chunks, and their deletion (events.md, family 0x02; requirements COORD-3, STOR-6, STOR-10).
+/* object.c: objects, their chunks, and their deletion (events.md, family 0x02; requirements COORD-3, STOR-6,
+ * STOR-10).
  *
- * A chunk belongs to one place of one object: the same bytes twice need two encryptions.  That keeps one owner, one
- * replication factor and one deletion for each chunk. */
+ * A chunk belongs to one place of one object: the same bytes twice need two encryptions.  That keeps one
+ * owner, one replication factor and one deletion for each chunk. */
 #include "roles/reducers.h"
 
 static bool same_object(const struct dsdn_row_object *o, const struct dsdn_ev_object_declared *e)
 {
-    return !o->deleted && dsdn_equal32(o->owner, e->owner) && o->size == e->size && o->chunk_count == e->chunk_count &&
-           o->rf == e->rf && o->visibility == e->visibility && o->enc == e->enc &&
-           o->has_manifest == (e->manifest != NULL) && (!e->manifest || dsdn_equal32(o->manifest, e->manifest));
+    return !o->deleted && dsdn_equal32(o->owner, e->owner) && o->size == e->size &&
+           o->chunk_count == e->chunk_count && o->rf == e->rf && o->visibility == e->visibility &&
+           o->enc == e->enc && o->has_manifest == (e->manifest != NULL) &&
+           (!e->manifest || dsdn_equal32(o->manifest, e->manifest));
 }
 
 dsdn_outcome dsdn_reduce_object_declared(struct dsdn_context *c, const struct dsdn_ev_object_declared *e)
@@ -43,8 +45,8 @@ static struct dsdn_rec_erasure erasure_of(const struct dsdn_ev_chunk_declared *e
     return ec;
 }
 
-static bool same_chunk(const struct dsdn_row_chunk *k, uint32_t object, const struct dsdn_ev_chunk_declared *e,
-                       const struct dsdn_rec_erasure *ec)
+static bool same_chunk(const struct dsdn_row_chunk *k, uint32_t object,
+                       const struct dsdn_ev_chunk_declared *e, const struct dsdn_rec_erasure *ec)
 {
     return !k->deleted && k->object == object && k->index == e->index && k->size == e->size &&
            k->leaf_size == e->leaf_size && dsdn_equal32(k->leaf_root, e->leaf_root) && k->ec_k == ec->k &&
@@ -67,7 +69,8 @@ dsdn_outcome dsdn_reduce_chunk_declared(struct dsdn_context *c, const struct dsd
     if (e->ec.count && (ec.k < 1 || ec.k > ec.n || ec.row >= ec.n)) return DSDN_UNMET(ERASURE_SHAPE);
     uint32_t row = dsdn_chunk_find_hashed(s, e->chunk, c->hash[1]);
     if (row != DSDN_NO_ROW)
-        return same_chunk(dsdn_chunk_at(s, row), object, e, &ec) ? DSDN_RESULT(NO_EFFECT) : DSDN_RESULT(CONFLICT);
+        return same_chunk(dsdn_chunk_at(s, row), object, e, &ec) ? DSDN_RESULT(NO_EFFECT)
+                                                                 : DSDN_RESULT(CONFLICT);
     uint8_t slot[36];
     memcpy(slot, e->object, 32);
     for (uint32_t i = 0; i < 4; i++) slot[32 + i] = (uint8_t)(e->index >> (24 - 8 * i));
@@ -89,7 +92,7 @@ dsdn_outcome dsdn_reduce_chunk_declared(struct dsdn_context *c, const struct dsd
     return DSDN_RESULT(OK);
 }
 
-/* Nothing is erased here: holders purge when they see the request settled, and their ReplicaRemoved follows. */
+/* Nothing is erased here: holders purge once the request is settled, and their ReplicaRemoved follows. */
 dsdn_outcome dsdn_reduce_delete_requested(struct dsdn_context *c, const struct dsdn_ev_delete_requested *e)
 {
     struct dsdn_state *s = c->state;
@@ -104,11 +107,15 @@ dsdn_outcome dsdn_reduce_delete_requested(struct dsdn_context *c, const struct d
     }
     const struct dsdn_row_object *o = dsdn_object_at(s, object);
     if (!dsdn_equal32(c->author, o->owner)) return DSDN_RESULT(NOT_AUTHORISED);
-    if (dsdn_sys_validator_find(s, c->author) != DSDN_NO_ROW) return DSDN_RESULT(NOT_AUTHORISED); /* STOR-6: never */
-    if (o->deleted || (chunk != DSDN_NO_ROW && dsdn_chunk_at(s, chunk)->deleted)) return DSDN_RESULT(NO_EFFECT);
+    if (dsdn_sys_validator_find(s, c->author) != DSDN_NO_ROW)
+        return DSDN_RESULT(NOT_AUTHORISED); /* STOR-6: never */
+    if (o->deleted || (chunk != DSDN_NO_ROW && dsdn_chunk_at(s, chunk)->deleted))
+        return DSDN_RESULT(NO_EFFECT);
 
-    if (chunk != DSDN_NO_ROW) dsdn_chunk_edit(s, chunk)->deleted = 1;
-    else dsdn_object_edit(s, object)->deleted = 1;
+    if (chunk != DSDN_NO_ROW)
+        dsdn_chunk_edit(s, chunk)->deleted = 1;
+    else
+        dsdn_object_edit(s, object)->deleted = 1;
     uint8_t key[33] = {e->kind};
     memcpy(key + 1, e->target, 32);
     struct dsdn_row_delete_request *r = dsdn_delete_request_edit(s, dsdn_delete_request_insert(s, key));

@@ -1,8 +1,9 @@
-/* possession.c: which leaf a new holder proves, and the proof (requirement STOR-10; tree of crypto.md (f)). */
+/* possession.c: which leaf a new holder proves, and the proof (requirement STOR-10; RFC 9162 tree). */
 #include "log/hash.h"
 #include "roles/reducers.h"
 
-uint32_t dsdn_leaf_draw(const uint8_t origin_hash[32], const uint8_t chunk[32], const uint8_t node[32], uint32_t leaves)
+uint32_t dsdn_leaf_draw(const uint8_t origin_hash[32], const uint8_t chunk[32], const uint8_t node[32],
+                        uint32_t leaves)
 {
     uint8_t message[96], drawn[32];
     memcpy(message, origin_hash, 32);
@@ -20,7 +21,8 @@ static void node_hash(const uint8_t *left, const uint8_t *right, uint8_t out[32]
     dsdn_sha256(message, sizeof message, out);
 }
 
-bool dsdn_leaf_path_valid(const struct dsdn_list *path, uint32_t leaf, uint32_t leaves, const uint8_t root[32])
+bool dsdn_leaf_path_valid(const struct dsdn_list *path, uint32_t leaf, uint32_t leaves,
+                          const uint8_t root[32])
 {
     if (path->count < 1 || leaf >= leaves) return false;
     uint8_t hash[32];

@@ -1,14 +1,18 @@
-/* replica.c: replicas: assigned -> live -> suspect -> live or removed (events.md, family 0x02; requirements COORD-5, COORD-6,
- * STOR-7, STOR-9).
+/* replica.c: replicas: assigned -> live -> suspect -> live or removed (events.md, family 0x02; requirements
+ * COORD-5, COORD-6, STOR-7, STOR-9).
  *
- * Placement rules here are those any plan must keep: the node is an Active storage node with room, its certificate and
- * binding hold, no other assigned or live replica of the chunk is in its zone, and the object wants one more.  Which of the
- * nodes that qualify is chosen is the deterministic placement's business, not checked here. */
+ * Placement rules here are those any plan must keep: the node is an Active storage node with room, its
+ * certificate and binding hold, no other assigned or live replica of the chunk is in its zone, and the object
+ * wants one more.  Which of the nodes that qualify is chosen is the deterministic placement's business, not
+ * checked here. */
 #include "roles/reducers.h"
 
 /* ---- sets of nodes in a chunk's row ---- */
 
-static void set_add(uint32_t *rows, uint8_t *cnt, uint32_t node) { rows[(*cnt)++] = node; }
+static void set_add(uint32_t *rows, uint8_t *cnt, uint32_t node)
+{
+    rows[(*cnt)++] = node;
+}
 
 static void set_remove(uint32_t *rows, uint8_t *cnt, uint32_t node)
 {
@@ -20,10 +24,22 @@ static void set_remove(uint32_t *rows, uint8_t *cnt, uint32_t node)
         }
 }
 
-static void holder_add(struct dsdn_row_chunk *k, uint32_t node) { set_add(k->holders, &k->holders_cnt, node); }
-static void holder_remove(struct dsdn_row_chunk *k, uint32_t node) { set_remove(k->holders, &k->holders_cnt, node); }
-static void suspect_add(struct dsdn_row_chunk *k, uint32_t node) { set_add(k->suspects, &k->suspects_cnt, node); }
-static void suspect_remove(struct dsdn_row_chunk *k, uint32_t node) { set_remove(k->suspects, &k->suspects_cnt, node); }
+static void holder_add(struct dsdn_row_chunk *k, uint32_t node)
+{
+    set_add(k->holders, &k->holders_cnt, node);
+}
+static void holder_remove(struct dsdn_row_chunk *k, uint32_t node)
+{
+    set_remove(k->holders, &k->holders_cnt, node);
+}
+static void suspect_add(struct dsdn_row_chunk *k, uint32_t node)
+{
+    set_add(k->suspects, &k->suspects_cnt, node);
+}
+static void suspect_remove(struct dsdn_row_chunk *k, uint32_t node)
+{
+    set_remove(k->suspects, &k->suspects_cnt, node);
+}
 
 static bool delete_requested(const struct dsdn_state *s, const struct dsdn_row_chunk *k)
 {
@@ -32,7 +48,8 @@ static bool delete_requested(const struct dsdn_state *s, const struct dsdn_row_c
 
 static void assignment_clear(struct dsdn_context *c, struct dsdn_row_replica *r)
 {
-    dsdn_deadline_clear(c, DSDN_CLOCK_TIME, r->deadline_ms, DSDN_DEADLINE_ASSIGNMENT_END, r, dsdn_KEY_LEN_replica);
+    dsdn_deadline_clear(c, DSDN_CLOCK_TIME, r->deadline_ms, DSDN_DEADLINE_ASSIGNMENT_END, r,
+                        dsdn_KEY_LEN_replica);
     r->deadline_ms = 0;
 }
 
@@ -51,8 +68,10 @@ static void replica_close(struct dsdn_context *c, uint32_t replica, uint32_t chu
     uint8_t state = dsdn_replica_at(s, replica)->state;
     if (state == DSDN_REPLICA_ASSIGNED) assignment_clear(c, dsdn_replica_edit(s, replica));
     if (state == DSDN_REPLICA_LIVE) k->live_cnt--;
-    if (state == DSDN_REPLICA_SUSPECT) suspect_remove(k, node);
-    else holder_remove(k, node);
+    if (state == DSDN_REPLICA_SUSPECT)
+        suspect_remove(k, node);
+    else
+        holder_remove(k, node);
     n->replica_cnt--;
     n->used_bytes -= k->size;
     dsdn_replica_erase(s, replica);
@@ -92,7 +111,8 @@ static dsdn_outcome assign(struct dsdn_context *c, const struct plan *plan)
     uint32_t row = dsdn_replica_find_hashed(s, plan->key, plan->hash);
     if (row != DSDN_NO_ROW) {
         const struct dsdn_row_replica *r = dsdn_replica_at(s, row);
-        bool same = r->state == DSDN_REPLICA_ASSIGNED && r->deadline_ms == plan->deadline_ms && r->heal_from == plan->from;
+        bool same = r->state == DSDN_REPLICA_ASSIGNED && r->deadline_ms == plan->deadline_ms &&
+                    r->heal_from == plan->from;
         return same ? DSDN_RESULT(NO_EFFECT) : DSDN_RESULT(CONFLICT);
     }
     if (delete_requested(s, known)) return DSDN_UNMET(DELETE_REQUESTED);
@@ -131,7 +151,10 @@ dsdn_outcome dsdn_reduce_replica_assigned(struct dsdn_context *c, const struct d
     pair(key, e->chunk, e->node);
     struct plan plan = {.chunk = dsdn_chunk_find_hashed(s, e->chunk, c->hash[0]),
                         .node = dsdn_node_find_hashed(s, e->node, c->hash[1]),
-                        .from = DSDN_NO_ROW, .key = key, .hash = c->hash[2], .deadline_ms = e->deadline};
+                        .from = DSDN_NO_ROW,
+                        .key = key,
+                        .hash = c->hash[2],
+                        .deadline_ms = e->deadline};
     if (plan.chunk == DSDN_NO_ROW) return DSDN_UNMET(CHUNK_UNKNOWN);
     if (plan.node == DSDN_NO_ROW) return DSDN_UNMET(NODE_UNKNOWN);
     const uint8_t *zone = dsdn_zone_at(s, dsdn_node_at(s, plan.node)->zone)->name; /* zero-padded, 32 bytes */
@@ -148,7 +171,9 @@ dsdn_outcome dsdn_reduce_heal_assigned(struct dsdn_context *c, const struct dsdn
     pair(source_key, e->chunk, e->from);
     struct plan plan = {.chunk = dsdn_chunk_find_hashed(s, e->chunk, c->hash[0]),
                         .node = dsdn_node_find_hashed(s, e->to, c->hash[1]),
-                        .key = key, .hash = c->hash[2], .deadline_ms = e->deadline};
+                        .key = key,
+                        .hash = c->hash[2],
+                        .deadline_ms = e->deadline};
     if (plan.chunk == DSDN_NO_ROW) return DSDN_UNMET(CHUNK_UNKNOWN);
     if (plan.node == DSDN_NO_ROW) return DSDN_UNMET(NODE_UNKNOWN);
     uint32_t source = dsdn_replica_find(s, source_key);
@@ -173,7 +198,8 @@ struct found {
 };
 
 /* All replica events name (chunk, node); their TOUCH lines are chunk, node, replica in this order. */
-static dsdn_outcome find(const struct dsdn_context *c, const uint8_t *chunk, const uint8_t *node, struct found *f)
+static dsdn_outcome find(const struct dsdn_context *c, const uint8_t *chunk, const uint8_t *node,
+                         struct found *f)
 {
     const struct dsdn_state *s = c->state;
     uint8_t key[64];
@@ -201,8 +227,10 @@ dsdn_outcome dsdn_reduce_replica_added(struct dsdn_context *c, const struct dsdn
     if (dsdn_node_at(s, f.node)->status != DSDN_NODE_ACTIVE) return DSDN_UNMET(NODE_STATUS);
     if (delete_requested(s, k)) return DSDN_UNMET(DELETE_REQUESTED);
     uint32_t leaves = dsdn_leaf_count(k->size, k->leaf_size);
-    if (e->proof_leaf != dsdn_leaf_draw(r->origin_hash, e->chunk, e->node, leaves)) return DSDN_UNMET(PROOF_LEAF);
-    if (!dsdn_leaf_path_valid(&e->proof_path, e->proof_leaf, leaves, k->leaf_root)) return DSDN_UNMET(PROOF_PATH);
+    if (e->proof_leaf != dsdn_leaf_draw(r->origin_hash, e->chunk, e->node, leaves))
+        return DSDN_UNMET(PROOF_LEAF);
+    if (!dsdn_leaf_path_valid(&e->proof_path, e->proof_leaf, leaves, k->leaf_root))
+        return DSDN_UNMET(PROOF_PATH);
 
     struct dsdn_row_replica *replica = dsdn_replica_edit(s, f.replica);
     assignment_clear(c, replica);
@@ -221,10 +249,12 @@ static dsdn_outcome removal_rule(const struct dsdn_state *s, const struct found 
     case DELETED: return delete_requested(s, k) ? DSDN_RESULT(OK) : DSDN_UNMET(DELETE_NOT_REQUESTED);
     case SURPLUS:
         if (state == DSDN_REPLICA_ASSIGNED) return DSDN_UNMET(REPLICA_STATE);
-        return k->live_cnt - (state == DSDN_REPLICA_LIVE) >= rf ? DSDN_RESULT(OK) : DSDN_UNMET(REPLICA_NOT_SURPLUS);
+        return k->live_cnt - (state == DSDN_REPLICA_LIVE) >= rf ? DSDN_RESULT(OK)
+                                                                : DSDN_UNMET(REPLICA_NOT_SURPLUS);
     case FAILED: return state == DSDN_REPLICA_SUSPECT ? DSDN_RESULT(OK) : DSDN_UNMET(REPLICA_NOT_SUSPECT);
     default: /* LEFT */
-        return dsdn_node_at(s, f->node)->status == DSDN_NODE_CLOSED ? DSDN_RESULT(OK) : DSDN_UNMET(NODE_NOT_CLOSED);
+        return dsdn_node_at(s, f->node)->status == DSDN_NODE_CLOSED ? DSDN_RESULT(OK)
+                                                                    : DSDN_UNMET(NODE_NOT_CLOSED);
     }
 }
 
@@ -265,8 +295,8 @@ dsdn_outcome dsdn_reduce_replica_missing_reported(struct dsdn_context *c,
     return DSDN_RESULT(OK);
 }
 
-/* A suspect replica answers again; or the authority, which looked for itself, confirms an assigned one.  A node cannot
- * take this way around the proof of its first possession. */
+/* A suspect replica answers again; or the authority, which looked for itself, confirms an assigned one.  A
+ * node cannot take this way around the proof of its first possession. */
 dsdn_outcome dsdn_reduce_replica_healed(struct dsdn_context *c, const struct dsdn_ev_replica_healed *e)
 {
     if (!dsdn_from_authority(c) && !dsdn_equal32(c->author, e->node)) return DSDN_RESULT(NOT_AUTHORISED);

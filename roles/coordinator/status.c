@@ -1,9 +1,8 @@
 /* status.c: the life cycle of a node as decided by the authority or the founders (events.md, section 8):
  *
  *     from \ to      Pending  Active  Quarantined  Banned
- *     Pending           =       yes       yes        yes     Active: admitted (stake is not judged at feature level 0)
- *     Active            -        =        yes        yes
- *     Quarantined       -       yes        =         yes
+ *     Pending           =       yes       yes        yes     Active: admitted (stake is not judged at feature
+ * level 0) Active            -        =        yes        yes Quarantined       -       yes        = yes
  *     Banned           yes       -         -         new end only
  *     Closed            -        -         -          -      a node that left comes back by registering
  *
@@ -53,7 +52,8 @@ dsdn_outcome dsdn_reduce_node_status_set(struct dsdn_context *c, const struct ds
     n->status = e->status;
     n->reason = e->reason;
     n->banned_until = until;
-    if (ban && e->until) dsdn_deadline_set(c, DSDN_CLOCK_TIME, e->until, DSDN_DEADLINE_BAN_END, e->node_id, 32);
+    if (ban && e->until)
+        dsdn_deadline_set(c, DSDN_CLOCK_TIME, e->until, DSDN_DEADLINE_BAN_END, e->node_id, 32);
     return DSDN_RESULT(OK);
 }
 

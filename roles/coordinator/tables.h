@@ -1,5 +1,5 @@
-/* tables.h: the tables of role "coordinator" as C (dsdn_node_find, struct dsdn_row_node, dsdn_TABLE_node, ...), behind the
- * system tables in the state.  tables.def is the list. */
+/* tables.h: the tables of role "coordinator" as C (dsdn_node_find, struct dsdn_row_node, dsdn_TABLE_node,
+ * ...), behind the system tables in the state.  tables.def is the list. */
 #ifndef DSDN_ROLES_COORDINATOR_TABLES_H
 #define DSDN_ROLES_COORDINATOR_TABLES_H
 
@@ -25,10 +25,10 @@ enum dsdn_node_status {
 
 enum dsdn_replica_state { DSDN_REPLICA_ASSIGNED = 0, DSDN_REPLICA_LIVE = 1, DSDN_REPLICA_SUSPECT = 2 };
 
-#define DSDN_CHUNK_MAX    (64u << 20) /* bytes */
-#define DSDN_LEAF_MIN     1024u
-#define DSDN_RF_MAX       16u
-#define DSDN_HOLDER_MAX   16u /* columns of table chunk */
-#define DSDN_SUSPECT_MAX  8u
+#define DSDN_CHUNK_MAX   (64u << 20) /* bytes */
+#define DSDN_LEAF_MIN    1024u
+#define DSDN_RF_MAX      16u
+#define DSDN_HOLDER_MAX  16u /* columns of table chunk */
+#define DSDN_SUSPECT_MAX 8u
 
 #endif

@@ -69,7 +69,8 @@ static uint32_t path_of(const struct content *c, uint32_t leaf, uint32_t from, u
     }
     uint32_t left = left_of(n);
     bool right = leaf >= left;
-    uint32_t cnt = right ? path_of(c, leaf - left, from + left, n - left, path) : path_of(c, leaf, from, left, path);
+    uint32_t cnt =
+        right ? path_of(c, leaf - left, from + left, n - left, path) : path_of(c, leaf, from, left, path);
     tree_root(c, right ? from : from + left, right ? left : n - left, path + 32 * cnt);
     return cnt + 1;
 }

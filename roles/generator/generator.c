@@ -9,8 +9,11 @@
 static const struct {
     const char *name;
     uint32_t bit;
-} families[] = {{"node", DSDN_GENERATE_NODE},       {"chunk", DSDN_GENERATE_CHUNK}, {"system", DSDN_GENERATE_SYSTEM},
-                {"upgrade", DSDN_GENERATE_UPGRADE}, {"all", DSDN_GENERATE_ALL}};
+} families[] = {{"node", DSDN_GENERATE_NODE},
+                {"chunk", DSDN_GENERATE_CHUNK},
+                {"system", DSDN_GENERATE_SYSTEM},
+                {"upgrade", DSDN_GENERATE_UPGRADE},
+                {"all", DSDN_GENERATE_ALL}};
 
 int dsdn_generator_families(const char *list, uint32_t *mask, struct dsdn_error *error)
 {
@@ -19,7 +22,8 @@ int dsdn_generator_families(const char *list, uint32_t *mask, struct dsdn_error 
         size_t len = strcspn(at, ","), i = 0, cnt = sizeof families / sizeof *families;
         while (i < cnt && (strlen(families[i].name) != len || memcmp(families[i].name, at, len) != 0)) i++;
         if (i == cnt)
-            return dsdn_fail(error, DSDN_E_USAGE, "no family \"%.*s\"; there are node, chunk, system, upgrade and all",
+            return dsdn_fail(error, DSDN_E_USAGE,
+                             "no family \"%.*s\"; there are node, chunk, system, upgrade and all",
                              (int)(len < 32 ? len : 32), at);
         *mask |= families[i].bit;
         at += len + (at[len] == ',');
@@ -27,9 +31,15 @@ int dsdn_generator_families(const char *list, uint32_t *mask, struct dsdn_error 
     return *mask ? DSDN_OK : dsdn_fail(error, DSDN_E_USAGE, "an empty list of families");
 }
 
-static struct dsdn_view text_view(const char *text) { return (struct dsdn_view){(const uint8_t *)text, strlen(text)}; }
+static struct dsdn_view text_view(const char *text)
+{
+    return (struct dsdn_view){(const uint8_t *)text, strlen(text)};
+}
 
-static int compare_keys(const void *a, const void *b) { return memcmp(a, b, 32); }
+static int compare_keys(const void *a, const void *b)
+{
+    return memcmp(a, b, 32);
+}
 
 int dsdn_generator_genesis(uint64_t seed, struct dsdn_genesis *genesis, struct dsdn_error *error)
 {
@@ -99,19 +109,26 @@ static void tell_chunk_story(struct generator *g)
 {
     struct group *group = any_group(g);
     uint32_t dice = below(g, 100);
-    if (group && !group->deleted && !group->placed && !speaks(g)) story_place(g, group);
-    else if (group && group->placed && (dice < 20 || (dice < 80 && !speaks(g)))) story_churn(g, group);
-    else if (group && group->placed && (dice < 25 || !speaks(g))) story_delete(g, group);
-    else if (speaks(g) && (group = story_declare(g, g->run_len > 1 ? g->run_len - 1 : 1))) story_place(g, group);
+    if (group && !group->deleted && !group->placed && !speaks(g))
+        story_place(g, group);
+    else if (group && group->placed && (dice < 20 || (dice < 80 && !speaks(g))))
+        story_churn(g, group);
+    else if (group && group->placed && (dice < 25 || !speaks(g)))
+        story_delete(g, group);
+    else if (speaks(g) && (group = story_declare(g, g->run_len > 1 ? g->run_len - 1 : 1)))
+        story_place(g, group);
 }
 
 static void tell_node_story(struct generator *g)
 {
     static void (*const stories[])(struct generator *) = {
-        story_beats, story_updates, story_rotations, story_beats, story_updates, story_beats, story_incident, story_rebinding,
+        story_beats,   story_updates, story_rotations, story_beats,
+        story_updates, story_beats,   story_incident,  story_rebinding,
     };
-    if (speaks(g)) stories[below(g, sizeof stories / sizeof *stories)](g);
-    else story_incident(g);
+    if (speaks(g))
+        stories[below(g, sizeof stories / sizeof *stories)](g);
+    else
+        story_incident(g);
 }
 
 static void tell_story(struct generator *g)
@@ -122,7 +139,8 @@ static void tell_story(struct generator *g)
         story_register(g, g->run_len);
     if ((g->wrong_cnt + 1) * 1000 < g->written * 12) story_wrong(g);
     uint32_t dice = below(g, 1000);
-    if (mask & DSDN_GENERATE_UPGRADE && speaks(g) && (dice < 2 || !(mask & (DSDN_GENERATE_NODE | DSDN_GENERATE_CHUNK))))
+    if (mask & DSDN_GENERATE_UPGRADE && speaks(g) &&
+        (dice < 2 || !(mask & (DSDN_GENERATE_NODE | DSDN_GENERATE_CHUNK))))
         story_upgrade(g);
     else if (mask & DSDN_GENERATE_CHUNK && (dice < 800 || !(mask & DSDN_GENERATE_NODE)))
         tell_chunk_story(g);
@@ -144,12 +162,14 @@ static void tell_prologue(struct generator *g)
 
 static void tell_all(struct generator *g)
 {
-    if (!g->options.signed_percent && g->options.families & (DSDN_GENERATE_NODE | DSDN_GENERATE_CHUNK)) tell_prologue(g);
+    if (!g->options.signed_percent && g->options.families & (DSDN_GENERATE_NODE | DSDN_GENERATE_CHUNK))
+        tell_prologue(g);
     /* Chance may pick a story that has nothing to tell just now; after many of them time passes. */
     for (uint32_t idle = 0; !writer_done(g);) {
         uint64_t before = g->written;
         tell_story(g);
-        if (g->written != before) idle = 0;
+        if (g->written != before)
+            idle = 0;
         else if (++idle % 64 == 0) {
             writer_flush(g); /* what was written belongs to the time it was written at */
             g->time_ms += 60000;
@@ -164,7 +184,8 @@ static int options_check(struct dsdn_generator_options *o, struct dsdn_error *er
 {
     if (!o->families) o->families = DSDN_GENERATE_ALL;
     if (!o->events_per_batch) o->events_per_batch = DSDN_GENERATE_BATCH_DEFAULT;
-    if (o->families & ~DSDN_GENERATE_ALL) return dsdn_fail(error, DSDN_E_USAGE, "unknown families 0x%x", o->families);
+    if (o->families & ~DSDN_GENERATE_ALL)
+        return dsdn_fail(error, DSDN_E_USAGE, "unknown families 0x%x", o->families);
     if (o->signed_percent > 100)
         return dsdn_fail(error, DSDN_E_USAGE, "%u signatures per 100 events; at most 100", o->signed_percent);
     if (o->events_per_batch > UINT16_MAX)
@@ -172,7 +193,8 @@ static int options_check(struct dsdn_generator_options *o, struct dsdn_error *er
     if (o->families == DSDN_GENERATE_SYSTEM)
         return dsdn_fail(error, DSDN_E_USAGE, "checkpoints alone make no log: add another family");
     if (!o->signed_percent && !(o->families & (DSDN_GENERATE_NODE | DSDN_GENERATE_CHUNK)))
-        return dsdn_fail(error, DSDN_E_USAGE, "upgrades are author-signed: they need more than 0 %% signatures");
+        return dsdn_fail(error, DSDN_E_USAGE,
+                         "upgrades are author-signed: they need more than 0 %% signatures");
     return DSDN_OK;
 }
 
@@ -186,7 +208,8 @@ static void authors_make(struct generator *g)
     for (uint32_t i = 0; i < g->operator_cnt; i++) generator_key(seed, KEY_OPERATOR, i, &g->operators[i].key);
 }
 
-static int generator_init(struct generator *g, const struct dsdn_generator_options *options, struct dsdn_error *error)
+static int generator_init(struct generator *g, const struct dsdn_generator_options *options,
+                          struct dsdn_error *error)
 {
     g->options = *options;
     g->error = error;

@@ -1,21 +1,24 @@
-/* generator.h: whole logs from a seed: valid batches with realistic events, for fixtures, benches and soak tests.
+/* generator.h: whole logs from a seed: valid batches with realistic events, for fixtures, benches and soak
+ * tests.
  *
- * The same options give the same bytes on every machine: integers only, one xoshiro256** stream, keys and contents derived
- * by hashing.  The network has no primary, one coordinator key, three founders (two must agree) and four validators.
+ * The same options give the same bytes on every machine: integers only, one xoshiro256** stream, keys and
+ * contents derived by hashing.  The network has no primary, one coordinator key, three founders (two must
+ * agree) and four validators.
  *
- * The generator keeps a light model of what it wrote, so that nearly all events have the outcome OK.  It tells small
- * stories: nodes register and are admitted; an owner declares an object with its chunks, the authority assigns three
- * replicas each, the nodes prove them; replicas go missing, heal, move; objects are deleted; nodes beat, rotate
- * certificates, change operators, are quarantined or banned and come back; upgrades are scheduled and cancelled.  A little
- * over one event in a hundred is wrong on purpose: repeated, far or expired nonces, bad signatures, foreign authors,
- * contradictions, unknown rows.
+ * The generator keeps a light model of what it wrote, so that nearly all events have the outcome OK.  It
+ * tells small stories: nodes register and are admitted; an owner declares an object with its chunks, the
+ * authority assigns three replicas each, the nodes prove them; replicas go missing, heal, move; objects are
+ * deleted; nodes beat, rotate certificates, change operators, are quarantined or banned and come back;
+ * upgrades are scheduled and cancelled.  A little over one event in a hundred is wrong on purpose: repeated,
+ * far or expired nonces, bad signatures, foreign authors, contradictions, unknown rows.
  *
- * Signatures: `signed_percent` P sets the size of author-signed bundles: 100 / P events on average, that is P bundle
- * signatures per 100 author-signed events; P = 100 signs every event by itself.  Runs of one author shorter than that make
- * smaller bundles.  Events of the authority (about a half) are covered by the batch signature whatever P is.  P = 0 means no
- * bundle signatures but those of a prologue (about 3 % of the events) that registers nodes and declares objects in bundles
- * as large as can be; from there on the authority speaks alone.  Embedded signatures (a node's at registration, a founder's
- * approval) are made in any case.
+ * Signatures: `signed_percent` P sets the size of author-signed bundles: 100 / P events on average, that is P
+ * bundle signatures per 100 author-signed events; P = 100 signs every event by itself.  Runs of one author
+ * shorter than that make smaller bundles.  Events of the authority (about a half) are covered by the batch
+ * signature whatever P is.  P = 0 means no bundle signatures but those of a prologue (about 3 % of the
+ * events) that registers nodes and declares objects in bundles as large as can be; from there on the
+ * authority speaks alone.  Embedded signatures (a node's at registration, a founder's approval) are made in
+ * any case.
  *
  * A families mask leaves stories out.  CHUNK alone still registers a few nodes to place chunks on. */
 #ifndef DSDN_ROLES_GENERATOR_H
@@ -50,19 +53,23 @@ struct dsdn_generator_options {
 
     /* Takes each batch, in order.  Non-zero stops the generator, which returns that code. */
     int (*emit)(void *self, const struct dsdn_generated_batch *batch, struct dsdn_error *error);
-    /* May be NULL.  Gives the state root after the batch just emitted; asked at multiples of attest_every.  Only who runs
-     * an engine beside the generator knows it; without it no CheckpointDeclared is written, since it would be false. */
+    /* May be NULL.  Gives the state root after the batch just emitted; asked at multiples of attest_every.
+     * Only who runs an engine beside the generator knows it; without it no CheckpointDeclared is written,
+     * since it would be false. */
     int (*root)(void *self, uint64_t sequence, uint8_t root[32], struct dsdn_error *error);
     void *self;
 };
 
-/* dsdn_generator_families reads "node,chunk,system,upgrade" (any of them; "all") into a mask.  USAGE for other words. */
+/* dsdn_generator_families reads "node,chunk,system,upgrade" (any of them; "all") into a mask.  USAGE for
+ * other words. */
 int dsdn_generator_families(const char *list, uint32_t *families, struct dsdn_error *error);
 
-/* dsdn_generator_genesis makes the genesis of the network that logs of this seed belong to; the caller frees it. */
+/* dsdn_generator_genesis makes the genesis of the network that logs of this seed belong to; the caller frees
+ * it. */
 int dsdn_generator_genesis(uint64_t seed, struct dsdn_genesis *genesis, struct dsdn_error *error);
 
-/* dsdn_generate writes the log.  USAGE for options that contradict each other, NO_MEMORY, or what emit returned. */
+/* dsdn_generate writes the log.  USAGE for options that contradict each other, NO_MEMORY, or what emit
+ * returned. */
 int dsdn_generate(const struct dsdn_generator_options *options, struct dsdn_error *error);
 
 #endif

@@ -4,7 +4,10 @@
 
 #define HOUR_MS 3600000ull
 
-static const uint8_t *node_key(const struct generator *g, uint32_t node) { return g->nodes[node].author.key.public_key; }
+static const uint8_t *node_key(const struct generator *g, uint32_t node)
+{
+    return g->nodes[node].author.key.public_key;
+}
 
 static void object_id(const struct generator *g, uint64_t object, uint8_t id[32])
 {
@@ -25,7 +28,9 @@ static uint32_t pick_node(struct generator *g, const uint32_t *others, uint32_t 
 
 struct group *story_declare(struct generator *g, uint32_t chunk_cnt)
 {
-    struct group group = {.object = g->object_cnt++, .first_chunk = g->chunk_cnt, .chunk_cnt = chunk_cnt,
+    struct group group = {.object = g->object_cnt++,
+                          .first_chunk = g->chunk_cnt,
+                          .chunk_cnt = chunk_cnt,
                           .owner = below(g, OWNER_CNT)};
     struct author *owner = &g->owners[group.owner];
     struct content content;
@@ -37,14 +42,22 @@ struct group *story_declare(struct generator *g, uint32_t chunk_cnt)
         size += content.size;
     }
     object_id(g, group.object, id);
-    struct dsdn_ev_object_declared object = {.object = id, .owner = owner->key.public_key, .size = size,
-                                             .chunk_count = chunk_cnt, .rf = REPLICAS, .visibility = (uint8_t)below(g, 2),
+    struct dsdn_ev_object_declared object = {.object = id,
+                                             .owner = owner->key.public_key,
+                                             .size = size,
+                                             .chunk_count = chunk_cnt,
+                                             .rf = REPLICAS,
+                                             .visibility = (uint8_t)below(g, 2),
                                              .enc = (uint8_t)below(g, 3)};
     if (!put(g, owner, dsdn_EVENT_object_declared, &object)) return NULL;
     for (uint32_t i = 0; i < chunk_cnt; i++) {
         content_of(g->options.seed, group.first_chunk + i, &content);
-        struct dsdn_ev_chunk_declared chunk = {.chunk = content.id, .object = id, .index = i, .size = content.size,
-                                               .leaf_size = content.leaf_size, .leaf_root = content.leaf_root};
+        struct dsdn_ev_chunk_declared chunk = {.chunk = content.id,
+                                               .object = id,
+                                               .index = i,
+                                               .size = content.size,
+                                               .leaf_size = content.leaf_size,
+                                               .leaf_root = content.leaf_root};
         if (!put(g, owner, dsdn_EVENT_chunk_declared, &chunk)) return NULL;
     }
     struct group *slot = &g->groups[g->group_cnt++ % GROUP_MAX];
@@ -52,8 +65,8 @@ struct group *story_declare(struct generator *g, uint32_t chunk_cnt)
     return slot;
 }
 
-/* The node proves its chunks, and has one more thing to say while it speaks.  Without bundle signatures the authority
- * confirms the replicas instead. */
+/* The node proves its chunks, and has one more thing to say while it speaks.  Without bundle signatures the
+ * authority confirms the replicas instead. */
 static bool confirm(struct generator *g, const struct group *group, uint32_t node)
 {
     static const uint8_t no_origin[32]; /* a network without a primary */
@@ -68,7 +81,8 @@ static bool confirm(struct generator *g, const struct group *group, uint32_t nod
         }
         uint32_t leaf = dsdn_leaf_draw(no_origin, content.id, node_key(g, node), content.leaf_cnt);
         uint32_t cnt = content_path(&content, leaf, path);
-        struct dsdn_ev_replica_added e = {content.id, node_key(g, node), content.leaf_root, leaf, {path, cnt, 32 * cnt}};
+        struct dsdn_ev_replica_added e = {
+            content.id, node_key(g, node), content.leaf_root, leaf, {path, cnt, 32 * cnt}};
         if (!put(g, &g->nodes[node].author, dsdn_EVENT_replica_added, &e)) return false;
     }
     if (!speaks(g) || !(g->options.families & DSDN_GENERATE_NODE)) return true;
@@ -86,8 +100,8 @@ void story_place(struct generator *g, struct group *group)
         content_of(g->options.seed, group->first_chunk + i, &content);
         for (uint32_t r = 0; r < REPLICAS; r++) {
             uint32_t node = group->node[r];
-            struct dsdn_ev_replica_assigned e = {content.id, node_key(g, node), zone_name(g->nodes[node].zone),
-                                                 g->time_ms + HOUR_MS};
+            struct dsdn_ev_replica_assigned e = {content.id, node_key(g, node),
+                                                 zone_name(g->nodes[node].zone), g->time_ms + HOUR_MS};
             if (!put(g, NULL, dsdn_EVENT_replica_assigned, &e)) return;
         }
     }
@@ -138,15 +152,16 @@ void story_churn(struct generator *g, struct group *group)
     if (to == g->node_max || !report_missing(g, group, lost)) return;
     for (uint32_t i = 0; i < group->chunk_cnt; i++) {
         content_of(g->options.seed, group->first_chunk + i, &content);
-        struct dsdn_ev_heal_assigned e = {content.id, node_key(g, others[0]), node_key(g, to), g->time_ms + HOUR_MS};
+        struct dsdn_ev_heal_assigned e = {content.id, node_key(g, others[0]), node_key(g, to),
+                                          g->time_ms + HOUR_MS};
         if (!put(g, NULL, dsdn_EVENT_heal_assigned, &e)) return;
     }
     if (!confirm(g, group, to) || !remove_all(g, group, lost, 2)) return;
     group->node[place] = to;
 }
 
-/* The owner deletes the object, or each of its chunks; without bundle signatures the replicas are lost one by one, and
- * the object is placed anew some other time. */
+/* The owner deletes the object, or each of its chunks; without bundle signatures the replicas are lost one by
+ * one, and the object is placed anew some other time. */
 void story_delete(struct generator *g, struct group *group)
 {
     struct author *owner = &g->owners[group->owner];

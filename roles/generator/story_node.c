@@ -5,19 +5,26 @@
 
 #define YEAR_MS 31536000000ull
 
-static struct dsdn_view text_view(const char *text) { return (struct dsdn_view){(const uint8_t *)text, strlen(text)}; }
+static struct dsdn_view text_view(const char *text)
+{
+    return (struct dsdn_view){(const uint8_t *)text, strlen(text)};
+}
 
 struct dsdn_view zone_name(uint32_t zone)
 {
-    static const char *const names[ZONE_CNT] = {"ams-1", "fra-1", "gru-1", "iad-1", "jkt-1", "nrt-1", "sin-1", "syd-1"};
+    static const char *const names[ZONE_CNT] = {"ams-1", "fra-1", "gru-1", "iad-1",
+                                                "jkt-1", "nrt-1", "sin-1", "syd-1"};
     return text_view(names[zone % ZONE_CNT]);
 }
 
-static struct author *operator_of(struct generator *g, const struct node *n) { return &g->operators[n->operator]; }
+static struct author *operator_of(struct generator *g, const struct node *n)
+{ return &g->operators[n->operator];
+}
 
 static void address_of(uint32_t node, uint32_t version, char text[32])
 {
-    snprintf(text, 32, "10.%u.%u.%u:%u", node >> 16 & 255, node >> 8 & 255, node & 255, 4000 + version % 1000);
+    snprintf(text, 32, "10.%u.%u.%u:%u", node >> 16 & 255, node >> 8 & 255, node & 255,
+             4000 + version % 1000);
 }
 
 static void fingerprint_of(const struct generator *g, uint32_t node, uint32_t version, uint8_t out[32])
@@ -25,25 +32,20 @@ static void fingerprint_of(const struct generator *g, uint32_t node, uint32_t ve
     content_hash("dsdn/generate/tls/1", g->options.seed, (uint64_t)node << 32 | version, out);
 }
 
-void node_registration(const struct generator *g, uint32_t node, struct dsdn_ev_node_registered *e, uint8_t fingerprint[32],
-                       char text[32])
+void node_registration(const struct generator *g, uint32_t node, struct dsdn_ev_node_registered *e,
+                       uint8_t fingerprint[32], char text[32])
 {
     const struct node *n = &g->nodes[node];
     address_of(node, 0, text);
     fingerprint_of(g, node, 0, fingerprint);
     *e = (struct dsdn_ev_node_registered){
         .node_id = n->author.key.public_key,
-        .operator = g->operators[n->operator].key.public_key,
-        .role = 1,
-        .node_class = (int16_t)(node % 2),
-        .zone = zone_name(n->zone),
-        .address = text_view(text),
-        .capacity_gb = 1u << 30, /* never full */
-        .tls_fingerprint = fingerprint,
-        .tls_not_after = g->time_ms + 100 * YEAR_MS,
-        .binding_expiry = g->time_ms + 100 * YEAR_MS,
-        .label = text_view("generated"),
-    };
+        .operator=
+            g->operators[n->operator].key.public_key, .role = 1, .node_class = (int16_t)(node % 2),
+                         .zone = zone_name(n->zone), .address = text_view(text),
+                         .capacity_gb = 1u << 30, /* never full */
+                         .tls_fingerprint = fingerprint, .tls_not_after = g->time_ms + 100 * YEAR_MS,
+                         .binding_expiry = g->time_ms + 100 * YEAR_MS, .label = text_view("generated"), };
 }
 
 static bool status_set(struct generator *g, uint32_t node, uint8_t status, uint64_t until)
@@ -71,11 +73,12 @@ void story_register(struct generator *g, uint32_t cnt)
         uint8_t fingerprint[32], signature[64] = {0};
         char text[32];
         generator_key(g->options.seed, KEY_NODE, g->node_cnt, &n->author.key);
-        n->operator = (uint16_t)(g->node_cnt / NODES_PER_OPERATOR);
+        n->operator=(uint16_t)(g->node_cnt / NODES_PER_OPERATOR);
         n->zone = (uint8_t)(g->node_cnt % ZONE_CNT);
         node_registration(g, g->node_cnt, &e, fingerprint, text);
         e.node_sig = signature;
-        if (!put_signed(g, operator_of(g, n), dsdn_EVENT_node_registered, &e, signature, "node_sig", &n->author.key))
+        if (!put_signed(g, operator_of(g, n), dsdn_EVENT_node_registered, &e, signature, "node_sig",
+                        &n->author.key))
             return;
     }
     for (; g->ready_cnt < g->node_cnt; g->ready_cnt++) {
@@ -86,7 +89,8 @@ void story_register(struct generator *g, uint32_t cnt)
 
 bool put_beat(struct generator *g, struct node *n)
 {
-    /* A false root would be an alarm where roots are compared: odd sequences never are (attest_every is even). */
+    /* A false root would be an alarm where roots are compared: odd sequences never are (attest_every is
+     * even). */
     uint8_t root[32];
     uint64_t sequence = g->sequence < 2 ? 1 : (g->sequence - 2) | 1;
     content_hash("dsdn/generate/beat/1", g->options.seed, sequence, root);
@@ -139,14 +143,15 @@ void story_updates(struct generator *g)
 {
     struct node *first = ready_node(g);
     if (!first) return;
-    uint32_t from = (uint32_t)first->operator * NODES_PER_OPERATOR;
+    uint32_t from = (uint32_t)first->operator* NODES_PER_OPERATOR;
     uint32_t to = from + NODES_PER_OPERATOR < g->ready_cnt ? from + NODES_PER_OPERATOR : g->ready_cnt;
     uint32_t at = (uint32_t)(first - g->nodes) < from || (uint32_t)(first - g->nodes) >= to
-                      ? from : (uint32_t)(first - g->nodes);
+                      ? from
+                      : (uint32_t)(first - g->nodes);
     for (uint32_t i = 0; i < g->run_len; i++) {
         struct node *n = &g->nodes[at];
         char text[32];
-        if (n->operator == first->operator && n->state == NODE_READY) {
+        if (n->operator== first->operator&& n->state == NODE_READY) {
             address_of(at, ++n->version, text);
             struct dsdn_ev_node_updated e = {.node_id = n->author.key.public_key,
                                              .zone = zone_name(n->zone),
@@ -170,9 +175,9 @@ void story_rebinding(struct generator *g)
     struct node *n = ready_node(g);
     if (!n) return;
     uint8_t signature[64] = {0};
-    n->operator = (uint16_t)below(g, g->operator_cnt);
+    n->operator=(uint16_t) below(g, g->operator_cnt);
     struct dsdn_ev_operator_bound e = {.node_id = n->author.key.public_key,
-                                       .operator = operator_of(g, n)->key.public_key,
+                                       .operator= operator_of(g, n)->key.public_key,
                                        .expiry = g->time_ms + 100 * YEAR_MS + ++n->version,
                                        .node_sig = signature};
     put_signed(g, operator_of(g, n), dsdn_EVENT_operator_bound, &e, signature, "node_sig", &n->author.key);
@@ -181,7 +186,8 @@ void story_rebinding(struct generator *g)
 /* A node is quarantined and released; or banned for a while, and a later incident lets it in again. */
 void story_incident(struct generator *g)
 {
-    bool over = g->banned && g->time_ms > g->ban_end_ms + 60000; /* its deadline has surely been drained by then */
+    bool over =
+        g->banned && g->time_ms > g->ban_end_ms + 60000; /* its deadline has surely been drained by then */
     if (over) {
         if (!status_set(g, g->banned_node, 1, 0)) return;
         g->nodes[g->banned_node].state = NODE_READY;

@@ -27,14 +27,21 @@ void story_upgrade(struct generator *g)
         struct dsdn_list approvals = {approval, 1, sizeof approval};
         memset(approval + 32, 0, 64);
         content_hash("dsdn/generate/migration/1", g->options.seed, number, migration);
-        struct dsdn_ev_upgrade_scheduled schedule = {.major = 2, .minor = (uint16_t)(number >> 16),
-                                                     .patch = (uint16_t)number, .height = height + i % cnt,
-                                                     .migration = migration, .approvals = approvals};
-        struct dsdn_ev_upgrade_cancelled cancel = {.major = schedule.major, .minor = schedule.minor,
-                                                   .patch = schedule.patch, .height = schedule.height,
+        struct dsdn_ev_upgrade_scheduled schedule = {.major = 2,
+                                                     .minor = (uint16_t)(number >> 16),
+                                                     .patch = (uint16_t)number,
+                                                     .height = height + i % cnt,
+                                                     .migration = migration,
+                                                     .approvals = approvals};
+        struct dsdn_ev_upgrade_cancelled cancel = {.major = schedule.major,
+                                                   .minor = schedule.minor,
+                                                   .patch = schedule.patch,
+                                                   .height = schedule.height,
                                                    .approvals = approvals};
-        bool put_it = i < cnt ? put_signed(g, one, dsdn_EVENT_upgrade_scheduled, &schedule, approval + 32, "approvals", other)
-                              : put_signed(g, one, dsdn_EVENT_upgrade_cancelled, &cancel, approval + 32, "approvals", other);
+        bool put_it = i < cnt ? put_signed(g, one, dsdn_EVENT_upgrade_scheduled, &schedule, approval + 32,
+                                           "approvals", other)
+                              : put_signed(g, one, dsdn_EVENT_upgrade_cancelled, &cancel, approval + 32,
+                                           "approvals", other);
         if (!put_it) return;
     }
 }
@@ -49,9 +56,11 @@ static bool wrong_nonce(struct generator *g)
     struct dsdn_ev_object_declared e = {.object = id, .owner = owner->key.public_key, .rf = 1};
     if (!(g->options.families & DSDN_GENERATE_CHUNK) || !speaks(g) || !owner->nonce) return false;
     switch (below(g, 3)) {
-    case 0: return put_alone(g, owner, owner->nonce, 0, dsdn_EVENT_object_declared, &e);               /* seen */
-    case 1: return put_alone(g, owner, owner->nonce + 70000, 0, dsdn_EVENT_object_declared, &e);       /* far */
-    default: return put_alone(g, owner, owner->nonce + 1, g->time_ms - 1, dsdn_EVENT_object_declared, &e); /* expired */
+    case 0: return put_alone(g, owner, owner->nonce, 0, dsdn_EVENT_object_declared, &e);         /* seen */
+    case 1: return put_alone(g, owner, owner->nonce + 70000, 0, dsdn_EVENT_object_declared, &e); /* far */
+    default:
+        return put_alone(g, owner, owner->nonce + 1, g->time_ms - 1, dsdn_EVENT_object_declared,
+                         &e); /* expired */
     }
 }
 
@@ -67,14 +76,16 @@ static bool wrong_signature(struct generator *g)
     generator_key(g->options.seed, KEY_OWNER, 0, &wrong_key);
     node_registration(g, g->node_cnt, &e, fingerprint, text);
     e.node_sig = signature;
-    return put_signed(g, &g->operators[n->operator], dsdn_EVENT_node_registered, &e, signature, "node_sig", &wrong_key);
+    return put_signed(g, &g->operators[n->operator], dsdn_EVENT_node_registered, &e, signature, "node_sig",
+                      &wrong_key);
 }
 
 /* A group whose object is in state, of the newest few. */
 static const struct group *known_group(struct generator *g)
 {
     if (!g->group_cnt || !(g->options.families & DSDN_GENERATE_CHUNK)) return NULL;
-    return &g->groups[(g->group_cnt - 1 - below(g, g->group_cnt < 16 ? (uint32_t)g->group_cnt : 16)) % GROUP_MAX];
+    return &g->groups[(g->group_cnt - 1 - below(g, g->group_cnt < 16 ? (uint32_t)g->group_cnt : 16)) %
+                      GROUP_MAX];
 }
 
 static bool wrong_object(struct generator *g)
@@ -101,8 +112,8 @@ static bool wrong_chunk(struct generator *g)
     bool unknown = below(g, 2);
     content_of(g->options.seed, unknown ? g->chunk_cnt + 1000000u : group->first_chunk, &content);
     if (speaks(g) && below(g, 2)) {
-        struct dsdn_ev_replica_added e = {content.id, n->author.key.public_key, content.leaf_root, 99,
-                                          {content.leaf_root, 1, 32}};
+        struct dsdn_ev_replica_added e = {
+            content.id, n->author.key.public_key, content.leaf_root, 99, {content.leaf_root, 1, 32}};
         return put(g, &n->author, dsdn_EVENT_replica_added, &e);
     }
     struct dsdn_ev_replica_removed e = {content.id, n->author.key.public_key, 3}; /* nobody left */
@@ -114,7 +125,8 @@ static bool wrong_status(struct generator *g)
     if (!g->ready_cnt) return false;
     uint32_t node = below(g, g->ready_cnt);
     if (g->nodes[node].state != NODE_READY) return false;
-    struct dsdn_ev_node_status_set e = {.node_id = g->nodes[node].author.key.public_key, .status = below(g, 2) ? 1 : 0};
+    struct dsdn_ev_node_status_set e = {.node_id = g->nodes[node].author.key.public_key,
+                                        .status = below(g, 2) ? 1 : 0};
     return put(g, NULL, dsdn_EVENT_node_status_set, &e); /* Active already, or no way back to Pending */
 }
 
@@ -127,9 +139,9 @@ static bool wrong_upgrade(struct generator *g)
 
 void story_wrong(struct generator *g)
 {
-    static bool (*const ways[])(struct generator *) = {wrong_nonce, wrong_chunk,  wrong_nonce, wrong_object,
-                                                       wrong_chunk, wrong_status, wrong_object, wrong_upgrade,
-                                                       wrong_signature};
+    static bool (*const ways[])(struct generator *) = {wrong_nonce,  wrong_chunk,   wrong_nonce,
+                                                       wrong_object, wrong_chunk,   wrong_status,
+                                                       wrong_object, wrong_upgrade, wrong_signature};
     enum { WAYS = sizeof ways / sizeof *ways };
     uint32_t first = below(g, WAYS);
     for (uint32_t i = 0; i < WAYS && !writer_done(g); i++)

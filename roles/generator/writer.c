@@ -5,9 +5,15 @@
 /* No generated event is larger, frame and a fresh bundle header included. */
 #define EVENT_ROOM 2048u
 
-bool writer_done(const struct generator *g) { return g->rc || g->written == g->options.events; }
+bool writer_done(const struct generator *g)
+{
+    return g->rc || g->written == g->options.events;
+}
 
-static const struct dsdn_sign_key *signer(const struct author *author) { return author ? &author->key : NULL; }
+static const struct dsdn_sign_key *signer(const struct author *author)
+{
+    return author ? &author->key : NULL;
+}
 
 static void bundle_close(struct generator *g)
 {
@@ -66,7 +72,8 @@ void writer_flush(struct generator *g)
 static bool batch_ready(struct generator *g)
 {
     if (writer_done(g)) return false;
-    if (g->in_batch == g->options.events_per_batch || dsdn_batch_builder_size(g->builder) + EVENT_ROOM > DSDN_BATCH_MAX - 512)
+    if (g->in_batch == g->options.events_per_batch ||
+        dsdn_batch_builder_size(g->builder) + EVENT_ROOM > DSDN_BATCH_MAX - 512)
         writer_flush(g);
     return !g->rc;
 }
@@ -115,14 +122,15 @@ bool put_signed(struct generator *g, struct author *author, int event, const voi
     uint8_t payload[EVENT_ROOM], digest[32];
     uint32_t len;
     if (!bundle_ready(g, author) || !encode(g, event, e, payload, &len)) return false;
-    g->rc = dsdn_embedded_message(desc, desc->version, field, g->genesis.hash, author->key.public_key, author->nonce,
-                                  payload, len, digest, g->error);
+    g->rc = dsdn_embedded_message(desc, desc->version, field, g->genesis.hash, author->key.public_key,
+                                  author->nonce, payload, len, digest, g->error);
     if (g->rc) return false;
     dsdn_sign(key, digest, signature);
     return encode(g, event, e, payload, &len) && append(g, event, payload, len);
 }
 
-bool put_alone(struct generator *g, struct author *author, uint64_t nonce, uint64_t valid_until, int event, const void *e)
+bool put_alone(struct generator *g, struct author *author, uint64_t nonce, uint64_t valid_until, int event,
+               const void *e)
 {
     uint8_t payload[EVENT_ROOM];
     uint32_t len;

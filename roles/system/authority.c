@@ -1,5 +1,6 @@
-/* authority.c: a quorum puts a new authority in place of a lost one (protocol.md, section 9).  That the batch is a takeover
- * batch with its certificate is the batch's validity; here only the shape of the new authority is judged. */
+/* authority.c: a quorum puts a new authority in place of a lost one (protocol.md, section 9).  That the batch
+ * is a takeover batch with its certificate is the batch's validity; here only the shape of the new authority
+ * is judged. */
 #include "roles/reducers.h"
 
 static void seat_key(uint8_t key[10], uint64_t epoch, uint32_t position)
@@ -61,14 +62,17 @@ static void committee_insert(struct dsdn_state *s, uint64_t epoch, const struct 
     }
 }
 
-dsdn_outcome dsdn_reduce_authority_replaced(struct dsdn_context *c, const struct dsdn_ev_authority_replaced *e)
+dsdn_outcome dsdn_reduce_authority_replaced(struct dsdn_context *c,
+                                            const struct dsdn_ev_authority_replaced *e)
 {
     bool committee = e->committee.count > 0;
     if ((e->publisher != NULL) == committee || (e->group_public != NULL) != committee)
         return DSDN_UNMET(AUTHORITY_SHAPE);
     const uint8_t *key = committee ? e->group_public : e->publisher;
-    if (dsdn_zero32(key) || (committee && !committee_sound(&e->committee))) return DSDN_UNMET(AUTHORITY_SHAPE);
-    if (e->threshold != (committee ? 2 * e->committee.count / 3 + 1 : 0)) return DSDN_UNMET(AUTHORITY_THRESHOLD);
+    if (dsdn_zero32(key) || (committee && !committee_sound(&e->committee)))
+        return DSDN_UNMET(AUTHORITY_SHAPE);
+    if (e->threshold != (committee ? 2 * e->committee.count / 3 + 1 : 0))
+        return DSDN_UNMET(AUTHORITY_THRESHOLD);
     struct dsdn_state *s = c->state;
     const struct dsdn_sys_row_head *known = dsdn_head(s);
     if (dsdn_equal32(known->authority, key)) return DSDN_RESULT(NO_EFFECT);

@@ -1,5 +1,5 @@
-/* checkpoint.c: attested roots.  They are recorded here and compared outside the reducers (protocol.md, section 11): no
- * outcome depends on a root that was computed. */
+/* checkpoint.c: attested roots.  They are recorded here and compared outside the reducers (protocol.md,
+ * section 11): no outcome depends on a root that was computed. */
 #include "roles/reducers.h"
 
 /* The genesis is applied before batch 0 by the engine; in a batch nobody may author it. */
@@ -9,13 +9,15 @@ dsdn_outcome dsdn_reduce_genesis_declared(struct dsdn_context *c, const struct d
     return DSDN_RESULT(NOT_AUTHORISED);
 }
 
-dsdn_outcome dsdn_reduce_checkpoint_declared(struct dsdn_context *c, const struct dsdn_ev_checkpoint_declared *e)
+dsdn_outcome dsdn_reduce_checkpoint_declared(struct dsdn_context *c,
+                                             const struct dsdn_ev_checkpoint_declared *e)
 {
     struct dsdn_state *s = c->state;
     if (!dsdn_from_authority(c) && dsdn_sys_validator_find(s, c->author) == DSDN_NO_ROW)
         return DSDN_RESULT(NOT_AUTHORISED);
     if (e->sequence % (uint64_t)dsdn_parameter(s, "attest_every")) return DSDN_UNMET(SEQUENCE_STEP);
-    if (e->sequence >= dsdn_head(s)->sequence) return DSDN_UNMET(SEQUENCE_AHEAD); /* head: batches applied before this one */
+    if (e->sequence >= dsdn_head(s)->sequence)
+        return DSDN_UNMET(SEQUENCE_AHEAD); /* head: batches applied before this one */
     uint8_t key[40];
     dsdn_store64_be(key, e->sequence);
     memcpy(key + 8, c->author, 32); /* zero bytes for the authority */

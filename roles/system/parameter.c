@@ -1,5 +1,5 @@
-/* parameter.c: parameters change at a height of the primary.  The reducer only schedules; the engine applies due rows at
- * the start of a batch (protocol.md, sections 10 and 11). */
+/* parameter.c: parameters change at a height of the primary.  The reducer only schedules; the engine applies
+ * due rows at the start of a batch (protocol.md, sections 10 and 11). */
 #include "log/genesis.h"
 #include "roles/reducers.h"
 
@@ -39,7 +39,8 @@ dsdn_outcome dsdn_reduce_param_changed(struct dsdn_context *c, const struct dsdn
     if (e->new_value == current) return DSDN_RESULT(NO_EFFECT);
     if (order >= PENDING_MAX) return DSDN_RESULT(LIMIT);
 
-    struct dsdn_sys_row_pending_param *p = dsdn_sys_pending_param_edit(s, dsdn_sys_pending_param_insert(s, key));
+    struct dsdn_sys_row_pending_param *p =
+        dsdn_sys_pending_param_edit(s, dsdn_sys_pending_param_insert(s, key));
     memcpy(p->name, e->key.bytes, e->key.len);
     p->name_len = (uint8_t)e->key.len;
     p->value = e->new_value;

@@ -1,5 +1,5 @@
-/* upgrade.c: scheduled protocol versions (events.md, family 0x0D).  The engine activates due rows at the start of a batch:
- * by da_origin.height, on a network without a primary by batch sequence. */
+/* upgrade.c: scheduled protocol versions (events.md, family 0x0D).  The engine activates due rows at the
+ * start of a batch: by da_origin.height, on a network without a primary by batch sequence. */
 #include "roles/reducers.h"
 
 /* Versions that wait at once; more are refused with LIMIT. */
@@ -11,7 +11,7 @@ static void upgrade_key(uint8_t key[16], uint64_t height, uint64_t version)
     dsdn_store64_be(key + 8, version);
 }
 
-/* Later heights bring higher versions: an activation never lowers the version, and each version waits once. */
+/* Later heights bring higher versions: no activation lowers the version, and each version waits once. */
 static bool in_order(const struct dsdn_state *s, uint64_t height, uint64_t version)
 {
     struct dsdn_walk w;
@@ -33,7 +33,8 @@ dsdn_outcome dsdn_reduce_upgrade_scheduled(struct dsdn_context *c, const struct 
     struct dsdn_state *s = c->state;
     uint64_t version = DSDN_PROTOCOL(e->major, e->minor, e->patch);
     if (version <= c->version) return DSDN_UNMET(VERSION_NOT_NEWER);
-    if (e->height <= (c->has_primary ? c->origin.height : dsdn_head(s)->sequence)) return DSDN_UNMET(HEIGHT_PAST);
+    if (e->height <= (c->has_primary ? c->origin.height : dsdn_head(s)->sequence))
+        return DSDN_UNMET(HEIGHT_PAST);
     uint8_t key[16];
     upgrade_key(key, e->height, version);
     uint32_t row = dsdn_sys_upgrade_find(s, key);
