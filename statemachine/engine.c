@@ -234,7 +234,14 @@ int dsdn_engine_apply(struct dsdn_engine *e, struct dsdn_prepared *p, struct dsd
     write_head(&r);
     dsdn_state_settle(s);
     e->applied += r.ok;
-    return e->options.fingerprint ? dsdn_fingerprint_batch(s, e->fingerprint, error) : DSDN_OK;
+    if (e->options.fingerprint) e->fingerprint_known = dsdn_fingerprint_batch(s, e->fingerprint);
+    return DSDN_OK;
 }
 
-void dsdn_engine_fingerprint(const struct dsdn_engine *e, uint8_t out[32]) { memcpy(out, e->fingerprint, 32); }
+int dsdn_engine_fingerprint(const struct dsdn_engine *e, uint8_t out[32], struct dsdn_error *error)
+{
+    if (!e->fingerprint_known)
+        return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for the row-change hash of a batch, or none was asked for");
+    memcpy(out, e->fingerprint, 32);
+    return DSDN_OK;
+}

@@ -42,8 +42,9 @@ int dsdn_engine_judge(const struct dsdn_engine *e, const struct dsdn_prepared *p
 int dsdn_engine_apply(struct dsdn_engine *e, struct dsdn_prepared *p, struct dsdn_error *error);
 
 /* The row-change hash of the newest batch: H("dsdn/changes/1", for every changed row in order of (table id, key hash):
- * table id u16 || key hash || old value hash || new value hash; absent = zero bytes).  Needs options.fingerprint. */
-void dsdn_engine_fingerprint(const struct dsdn_engine *e, uint8_t out[32]);
+ * table id u16 || key hash || old value hash || new value hash; absent = zero bytes).  Needs options.fingerprint.
+ * NO_MEMORY when there was none for it: the batch is applied all the same, its hash is lost. */
+int dsdn_engine_fingerprint(const struct dsdn_engine *e, uint8_t out[32], struct dsdn_error *error);
 
 struct dsdn_role_root {
     uint16_t role;

@@ -13,7 +13,8 @@ struct dsdn_engine {
     uint8_t *transcript; /* non-OK outcomes of the batch being applied, encoded; grown before applying */
     size_t transcript_cap;
     uint64_t applied;
-    uint8_t fingerprint[32];
+    uint8_t fingerprint[32]; /* of the newest batch */
+    bool fingerprint_known;
 };
 
 /* The clock a batch gives to deadlines and schedules. */
@@ -47,7 +48,7 @@ uint8_t dsdn_nonce_judge(const struct dsdn_state *s, const struct dsdn_bundle *b
 /* dsdn_nonce_accept records an accepted nonce. */
 void dsdn_nonce_accept(struct dsdn_state *s, const struct dsdn_bundle *b, uint32_t row);
 
-/* dsdn_fingerprint_batch folds the old values recorded during the batch into out, and forgets them. */
-int dsdn_fingerprint_batch(struct dsdn_state *s, uint8_t out[32], struct dsdn_error *error);
+/* dsdn_fingerprint_batch folds the old values recorded during the batch into out, and forgets them.  False: no memory. */
+bool dsdn_fingerprint_batch(struct dsdn_state *s, uint8_t out[32]);
 
 #endif

@@ -15,8 +15,9 @@ struct play {
     struct dsdn_engine *engine;
     struct dsdn_prepared prepared;
     struct dsdn_text *out;
-    struct dsdn_roots roots;       /* now */
-    uint8_t (*batch_roots)[32];    /* state root after each batch when it was applied, by batch; then after genesis */
+    struct dsdn_roots roots; /* now */
+    uint8_t (
+        *batch_roots)[32]; /* state root after each batch when it was applied, by batch; then after genesis */
     uint32_t tip;
     struct dsdn_fixture_result result;
 };
@@ -25,12 +26,14 @@ void dsdn_outcome_text(const struct dsdn_catalogue *catalogue, dsdn_outcome outc
 {
     uint16_t code = DSDN_OUTCOME_CODE(outcome);
     const char *name = dsdn_outcome_name(DSDN_OUTCOME_NUMBER(outcome));
-    if (code) snprintf(out, cap, "%s/%s", name, dsdn_code_name(catalogue, code));
-    else snprintf(out, cap, "%s", name);
+    if (code)
+        snprintf(out, cap, "%s/%s", name, dsdn_code_name(catalogue, code));
+    else
+        snprintf(out, cap, "%s", name);
 }
 
-int dsdn_story_begin(const struct dsdn_story *s, const struct dsdn_engine_options *options, struct dsdn_engine **engine,
-                     struct dsdn_error *error)
+int dsdn_story_begin(const struct dsdn_story *s, const struct dsdn_engine_options *options,
+                     struct dsdn_engine **engine, struct dsdn_error *error)
 {
     int rc = dsdn_engine_new(s->catalogue, options, engine, error);
     if (!rc) rc = dsdn_engine_genesis(*engine, s->genesis.bytes, s->genesis.len, error);
@@ -45,10 +48,12 @@ int dsdn_story_deliver(struct dsdn_engine *e, struct dsdn_prepared *p, const str
     int rc = dsdn_prepare(p, dsdn_engine_catalogue(e), dsdn_engine_seed(e), bytes->bytes, bytes->len, error);
     if (!rc) {
         struct dsdn_prepared *one = p;
-        rc = dsdn_prepare_hashes(&one, 1, DSDN_CHECK_BODY | DSDN_CHECK_EVENT_IDS | DSDN_CHECK_SIGNATURES, error);
+        rc = dsdn_prepare_hashes(&one, 1, DSDN_CHECK_BODY | DSDN_CHECK_EVENT_IDS | DSDN_CHECK_SIGNATURES,
+                                 error);
     }
     if (!rc)
-        rc = dsdn_prepare_signatures(p, !dsdn_zero32(p->batch.header.publisher), 0, p->bundle_cnt, NULL, error);
+        rc = dsdn_prepare_signatures(p, !dsdn_zero32(p->batch.header.publisher), 0, p->bundle_cnt, NULL,
+                                     error);
     if (!rc && certified) rc = dsdn_certificate_decode(certificate->bytes, certificate->len, &decoded, error);
     if (!rc) rc = dsdn_engine_judge(e, p, certified ? &decoded : NULL, error);
     return rc ? rc : dsdn_engine_apply(e, p, error);
@@ -79,13 +84,15 @@ static int write_refused(struct play *p, const struct dsdn_story_step *step, con
 {
     const struct dsdn_story_batch *b = &p->s->batches[step->batch];
     if (why->code != step->refused)
-        return dsdn_story_fail(p->s, step->line, DSDN_E_TRANSCRIPT, error, "the batch is refused with %s (%s); the story says %s",
+        return dsdn_story_fail(p->s, step->line, DSDN_E_TRANSCRIPT, error,
+                               "the batch is refused with %s (%s); the story says %s",
                                dsdn_error_name(why->code), why->message,
                                step->refused ? dsdn_error_name(step->refused) : "it is applied");
     if ((step->refused_bundle != UINT32_MAX && step->refused_bundle != why->bundle) ||
         (step->refused_event != UINT32_MAX && step->refused_event != why->event))
-        return dsdn_story_fail(p->s, step->line, DSDN_E_TRANSCRIPT, error, "the batch is refused for bundle %d, event %d",
-                               (int)why->bundle, (int)why->event);
+        return dsdn_story_fail(p->s, step->line, DSDN_E_TRANSCRIPT, error,
+                               "the batch is refused for bundle %d, event %d", (int)why->bundle,
+                               (int)why->event);
     uint8_t hash[32];
     dsdn_text_format(p->out, "\nrefused %s %s", batch_name(p, step->batch), dsdn_error_name(why->code));
     if (why->bundle != UINT32_MAX) dsdn_text_format(p->out, " bundle %u", why->bundle);
@@ -109,8 +116,8 @@ static int write_outcomes(struct play *p, const struct dsdn_story_batch *b, stru
             dsdn_outcome_text(p->s->catalogue, p->prepared.outcomes[op], is, sizeof is);
             dsdn_outcome_text(p->s->catalogue, said->expected, wanted, sizeof wanted);
             if (p->prepared.outcomes[op] != said->expected)
-                return dsdn_story_fail(p->s, said->line, DSDN_E_TRANSCRIPT, error, "%s gives %s; the story says %s", name, is,
-                                       wanted);
+                return dsdn_story_fail(p->s, said->line, DSDN_E_TRANSCRIPT, error,
+                                       "%s gives %s; the story says %s", name, is, wanted);
             dsdn_text_format(p->out, "  %u.%u %s %s\n", i, k, name, is);
         }
     }
@@ -123,17 +130,19 @@ static int write_applied(struct play *p, const struct dsdn_story_step *step, str
     const struct dsdn_story_batch *b = &p->s->batches[step->batch];
     uint8_t hash[32];
     if (step->refused)
-        return dsdn_story_fail(p->s, step->line, DSDN_E_TRANSCRIPT, error, "the batch is applied; the story says %s",
-                               dsdn_error_name(step->refused));
+        return dsdn_story_fail(p->s, step->line, DSDN_E_TRANSCRIPT, error,
+                               "the batch is applied; the story says %s", dsdn_error_name(step->refused));
     int rc = dsdn_engine_root(p->engine, 1, &p->roots, error);
     if (rc) return rc;
     memcpy(p->batch_roots[step->batch], p->roots.state, 32);
-    dsdn_text_format(p->out, "\nbatch %llu %s\n", (unsigned long long)b->header.sequence, batch_name(p, step->batch));
+    dsdn_text_format(p->out, "\nbatch %llu %s\n", (unsigned long long)b->header.sequence,
+                     batch_name(p, step->batch));
     rc = write_outcomes(p, b, error);
     put_hex(p->out, "  hash    ", b->hash);
     dsdn_sha256(b->bytes.bytes, b->bytes.len, hash);
     put_hex(p->out, "  bytes   ", hash);
-    dsdn_engine_fingerprint(p->engine, hash);
+    rc = dsdn_engine_fingerprint(p->engine, hash, error);
+    if (rc) return rc;
     put_hex(p->out, "  changes ", hash);
     put_hex(p->out, "  root    ", p->roots.state);
     p->result.batches++;
@@ -147,8 +156,14 @@ static void checkpoint_path(const struct play *p, uint32_t batch, char *out, siz
     snprintf(out, cap, "%s/%d.checkpoint", p->options->directory, batch == DSDN_STORY_NONE ? -1 : (int)batch);
 }
 
-static int no_sync(void *self, int fd) { return (void)self, (void)fd, 0; }
-static int no_sync_dir(void *self, const char *path) { return (void)self, (void)path, 0; }
+static int no_sync(void *self, int fd)
+{
+    return (void)self, (void)fd, 0;
+}
+static int no_sync_dir(void *self, const char *path)
+{
+    return (void)self, (void)path, 0;
+}
 
 /* Checkpoints here need not survive a power loss. */
 static struct dsdn_io quick_io(void)
@@ -165,7 +180,8 @@ static int restore(struct play *p, uint32_t batch, struct dsdn_error *error)
     char path[4200];
     struct dsdn_io io = quick_io();
     const uint8_t *root = p->batch_roots[batch == DSDN_STORY_NONE ? p->s->batch_cnt : batch];
-    struct dsdn_checkpoint_options options = {.engine = &p->engine_options, .expect_root = root, .verify = true};
+    struct dsdn_checkpoint_options options = {
+        .engine = &p->engine_options, .expect_root = root, .verify = true};
     checkpoint_path(p, batch, path, sizeof path);
     dsdn_engine_free(p->engine);
     p->engine = NULL;
@@ -206,7 +222,8 @@ static int roll_back(struct play *p, const struct dsdn_story_step *step, struct 
     if (rc) return rc;
     const uint8_t *then = p->batch_roots[step->batch == DSDN_STORY_NONE ? p->s->batch_cnt : step->batch];
     if (!dsdn_equal32(then, p->roots.state))
-        return dsdn_story_fail(p->s, step->line, DSDN_E_ROOT, error, "the root after the rollback is not the one of %s",
+        return dsdn_story_fail(p->s, step->line, DSDN_E_ROOT, error,
+                               "the root after the rollback is not the one of %s",
                                batch_name(p, step->batch));
     dsdn_text_format(p->out, "\nrollback to %s\n", batch_name(p, step->batch));
     p->tip = step->batch;
@@ -215,7 +232,8 @@ static int roll_back(struct play *p, const struct dsdn_story_step *step, struct 
 
 /* ---- steps ---- */
 
-/* The same bytes again change nothing: an applied batch does not follow itself, a refused one is refused as before. */
+/* The same bytes again change nothing: an applied batch does not follow itself, a refused one is refused as
+ * before. */
 static int deliver_again(struct play *p, const struct dsdn_story_step *step, struct dsdn_error *error)
 {
     const struct dsdn_story_batch *b = &p->s->batches[step->batch];
@@ -225,11 +243,13 @@ static int deliver_again(struct play *p, const struct dsdn_story_step *step, str
     int rc = dsdn_story_deliver(p->engine, &p->prepared, &b->bytes, &b->certificate, &why);
     if (rc == DSDN_E_NO_MEMORY) return dsdn_fail(error, rc, "%s", why.message);
     if (rc != wanted)
-        return dsdn_story_fail(p->s, step->line, DSDN_E_TRANSCRIPT, error, "delivered again the batch gives %s, not %s",
-                               dsdn_error_name(rc), dsdn_error_name(wanted));
+        return dsdn_story_fail(p->s, step->line, DSDN_E_TRANSCRIPT, error,
+                               "delivered again the batch gives %s, not %s", dsdn_error_name(rc),
+                               dsdn_error_name(wanted));
     rc = dsdn_engine_root(p->engine, 1, &roots, error);
     if (!rc && !dsdn_equal32(roots.state, p->roots.state))
-        rc = dsdn_story_fail(p->s, step->line, DSDN_E_ROOT, error, "delivered again the refused batch changes the state");
+        rc = dsdn_story_fail(p->s, step->line, DSDN_E_ROOT, error,
+                             "delivered again the refused batch changes the state");
     return rc;
 }
 
@@ -304,7 +324,9 @@ static int play_all(struct play *p, struct dsdn_error *error)
     if (!rc) rc = dsdn_engine_root(p->engine, 1, &p->roots, error);
     if (rc) return rc;
     memcpy(p->batch_roots[p->s->batch_cnt], p->roots.state, 32);
-    dsdn_text_format(p->out, "# Written by `dsdn-replay fixture record` and `bless`: review what changes here, do not edit.\n");
+    dsdn_text_format(
+        p->out,
+        "# Written by `dsdn-replay fixture record` and `bless`: review what changes here, do not edit.\n");
     put_hex(p->out, "genesis ", p->s->genesis.hash);
     put_hex(p->out, "  root    ", p->roots.state);
     if (p->options->directory) rc = stop_and_restore(p, DSDN_STORY_NONE, error);
@@ -315,8 +337,9 @@ static int play_all(struct play *p, struct dsdn_error *error)
     return rc ? rc : write_end(p, error);
 }
 
-int dsdn_story_play(const struct dsdn_story *s, const struct dsdn_play_options *options, struct dsdn_text *out,
-                    struct dsdn_roots *roots, struct dsdn_fixture_result *result, struct dsdn_error *error)
+int dsdn_story_play(const struct dsdn_story *s, const struct dsdn_play_options *options,
+                    struct dsdn_text *out, struct dsdn_roots *roots, struct dsdn_fixture_result *result,
+                    struct dsdn_error *error)
 {
     struct play p = {.s = s, .options = options, .out = out, .tip = DSDN_STORY_NONE};
     p.engine_options = (struct dsdn_engine_options){options->seed, options->rows, true};

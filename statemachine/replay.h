@@ -17,7 +17,8 @@ struct dsdn_replay_options {
     bool trust_checked;       /* skip signatures of records this installation verified before (its own log directory) */
     uint64_t end;             /* stop before this sequence; UINT64_MAX = at the end of the source */
     uint64_t end_time_ms;     /* stop before the first batch with a later time; 0 = no such end */
-    uint64_t root_every;      /* compute the root after every sequence divisible by this; 0 = never */
+    uint64_t root_every;      /* compute the root whenever the number of batches applied since genesis is divisible by this;
+                               * 0 = never */
     const volatile sig_atomic_t *interrupted; /* when it becomes non-zero: stop after a batch with INTERRUPTED */
     /* Called after each applied batch, in order, with the batch's outcomes; non-zero stops the replay with that code.
      * NULL: nothing. */

@@ -174,29 +174,45 @@ static int by_key(const void *a, const void *b)
     return order ? order : x->order < y->order ? -1 : x->order > y->order;
 }
 
-int dsdn_fingerprint_batch(struct dsdn_state *s, uint8_t out[32], struct dsdn_error *error)
+/* Forget what was recorded: the next batch starts anew. */
+static void forget(struct dsdn_state *s)
 {
-    struct change *changes = malloc(((size_t)s->old_cnt + 1) * sizeof *changes);
-    if (!changes || s->failed) {
-        free(changes);
-        return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for the row-change hash of a batch; its rows are applied");
-    }
     for (uint32_t i = 0; i < s->old_cnt; i++) {
-        const struct dsdn_old_value *old = &s->old_values[i];
-        struct dsdn_table *t = &s->tables[old->table];
-        struct change *c = &changes[i];
-        *c = (struct change){.table_id = t->desc->id, .order = i};
-        dsdn_sha256(old->key, t->desc->key_len, c->key_hash);
-        memcpy(c->old_hash, old->value_hash, 32);
-        uint32_t row = dsdn_table_find(t, old->key, t->desc->key_len, t->desc->row_size,
-                                       dsdn_key_hash(s->seed, old->key, t->desc->key_len));
-        if (row != DSDN_NO_ROW) dsdn_state_value_hash(s, old->table, row, c->new_hash);
-        t->touched[old->row / 64] &= ~((uint64_t)1 << old->row % 64);
+        uint32_t row = s->old_values[i].row;
+        s->tables[s->old_values[i].table].touched[row / 64] &= ~((uint64_t)1 << row % 64);
     }
-    qsort(changes, s->old_cnt, sizeof *changes, by_key);
+    /* A failed recording left no trace of which rows it was about. */
+    for (uint32_t t = 0; s->failed && t < s->table_cnt; t++) {
+        const struct dsdn_pages *touched = &s->tables[t].pages[DSDN_PAGES_TOUCHED];
+        if (touched->len) memset(touched->start, 0, touched->len);
+    }
+    s->old_cnt = 0;
+    s->failed = false;
+}
+
+static void change_of(const struct dsdn_state *s, uint32_t i, struct change *c)
+{
+    const struct dsdn_old_value *old = &s->old_values[i];
+    const struct dsdn_table *t = &s->tables[old->table];
+    *c = (struct change){.table_id = t->desc->id, .order = i};
+    dsdn_sha256(old->key, t->desc->key_len, c->key_hash);
+    memcpy(c->old_hash, old->value_hash, 32);
+    uint32_t row = dsdn_table_find(t, old->key, t->desc->key_len, t->desc->row_size,
+                                   dsdn_key_hash(s->seed, old->key, t->desc->key_len));
+    if (row != DSDN_NO_ROW) dsdn_state_value_hash(s, old->table, row, c->new_hash);
+}
+
+bool dsdn_fingerprint_batch(struct dsdn_state *s, uint8_t out[32])
+{
+    struct change *changes = s->failed ? NULL : malloc(((size_t)s->old_cnt + 1) * sizeof *changes);
+    for (uint32_t i = 0; changes && i < s->old_cnt; i++) change_of(s, i, &changes[i]);
+    uint32_t cnt = s->old_cnt;
+    forget(s);
+    if (!changes) return false;
+    qsort(changes, cnt, sizeof *changes, by_key);
     struct dsdn_sha256 sum;
     dsdn_tag_init(&sum, "dsdn/changes/1");
-    for (uint32_t i = 0; i < s->old_cnt; i++) {
+    for (uint32_t i = 0; i < cnt; i++) {
         const struct change *c = &changes[i];
         bool again = i && c[-1].table_id == c->table_id && memcmp(c[-1].key_hash, c->key_hash, 32) == 0;
         if (again || memcmp(c->old_hash, c->new_hash, 32) == 0) continue;
@@ -206,8 +222,7 @@ int dsdn_fingerprint_batch(struct dsdn_state *s, uint8_t out[32], struct dsdn_er
         dsdn_sha256_update(&sum, c->key_hash, 96); /* key, old, new lie one behind the other */
     }
     dsdn_sha256_final(&sum, out);
-    s->old_cnt = 0;
     free(changes);
-    return DSDN_OK;
+    return true;
 }
 _Static_assert(offsetof(struct change, new_hash) == offsetof(struct change, key_hash) + 64, "hashed as one piece");
