@@ -30,7 +30,7 @@
     X(7, AGAIN, 2, "not available yet; the same call may succeed later", "Wait for more input and repeat.")     \
     X(8, EXISTS, 2, "the output exists already", "Choose another name or remove the file.")                     \
     X(20, MALFORMED, 4, "the bytes do not parse",                                                              \
-      "The named offset does not hold what the format requires. Compare with docs/formats.md; restore the "    \
+      "The named offset does not hold what the format requires. Compare with docs/formats/; restore the "      \
       "file from its source.")                                                                                 \
     X(21, CHECKSUM, 4, "a checksum does not match its bytes",                                                  \
       "The file was damaged after it was written. Restore it from its source; a log directory re-fetches.")    \
@@ -48,7 +48,7 @@
       "The body was exchanged after the header was signed.")                                                   \
     X(43, SIGNATURE, 3, "a signature does not verify",                                                         \
       "The named batch, bundle or certificate was not signed by the key it names, under the rule of "          \
-      "docs/formats.md.")                                                                                      \
+      "docs/formats/wire.md.")                                                                                 \
     X(44, AUTHORITY, 3, "the publisher is not the authority of the log here",                                  \
       "State after the previous batch names another publisher or committee epoch.")                            \
     X(45, TIME, 3, "a batch time or origin breaks the time rules",                                             \

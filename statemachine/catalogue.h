@@ -14,13 +14,13 @@
 #define DSDN_OUTCOME_LIST(X)                                                                                   \
     X(0, OK, "applied")                                                                                        \
     X(1, DUPLICATE, "this nonce was accepted before")                                                          \
-    X(2, STALE, "the nonce is below its window, or too far above it")                                          \
+    X(2, STALE, "the nonce is below its window")                                                               \
     X(3, EXPIRED, "valid_until has passed")                                                                    \
     X(4, CONFLICT, "contradicts a fact in state")                                                              \
     X(5, BAD_SIGNATURE, "a signature inside the payload does not verify")                                      \
     X(6, NOT_AUTHORISED, "the author may not assert this")                                                     \
     X(7, PRECONDITION, "a precondition does not hold; the code says which")                                    \
-    X(8, LIMIT, "a limit of the protocol is reached")                                                          \
+    X(8, LIMIT, "a limit of the protocol is reached; of a nonce: it is too far above its window")              \
     X(9, DISABLED, "the feature level does not include it")                                                    \
     X(10, NO_EFFECT, "true already")
 enum dsdn_outcome_number {
