@@ -56,7 +56,8 @@ static int scratch_make(char path[4096], struct dsdn_error *error)
     const char *base = getenv("TMPDIR");
     if ((size_t)snprintf(path, 4096, "%s/dsdn-fixture-XXXXXX", base && *base ? base : "/tmp") >= 4096)
         return dsdn_fail(error, DSDN_E_USAGE, "TMPDIR is too long");
-    return mkdtemp(path) ? DSDN_OK : dsdn_fail(error, DSDN_E_IO, "cannot make a folder for checkpoints (%s)", path);
+    return mkdtemp(path) ? DSDN_OK
+                         : dsdn_fail(error, DSDN_E_IO, "cannot make a folder for checkpoints (%s)", path);
 }
 
 static void scratch_remove(const char *path)
@@ -75,15 +76,17 @@ static void scratch_remove(const char *path)
 
 /* Plays with options; compares with the expected text, or keeps it in *keep. */
 static int play_way(const struct dsdn_story *s, const char *way, const struct dsdn_play_options *options,
-                    const char *expected, size_t len, struct dsdn_roots *roots, struct dsdn_fixture_result *result,
-                    struct dsdn_text *report, struct dsdn_error *error)
+                    const char *expected, size_t len, struct dsdn_roots *roots,
+                    struct dsdn_fixture_result *result, struct dsdn_text *report, struct dsdn_error *error)
 {
     struct dsdn_text text;
     dsdn_text_init(&text, DSDN_FIXTURE_MAX, 0);
     struct dsdn_fixture_result once = {0};
     int rc = dsdn_story_play(s, options, &text, roots, &once, error);
-    if (!rc) rc = compare(s, way, expected, len, &text, report, error);
-    else if (report) dsdn_text_format(report, "+++ %s\n", way);
+    if (!rc)
+        rc = compare(s, way, expected, len, &text, report, error);
+    else if (report)
+        dsdn_text_format(report, "+++ %s\n", way);
     dsdn_text_free(&text);
     once.ways = result->ways + 1;
     *result = once;
@@ -103,8 +106,10 @@ static int replay_way(const struct dsdn_story *s, const struct dsdn_roots *wante
     struct dsdn_source *source = NULL;
     struct dsdn_replay_result result;
     struct dsdn_roots roots;
-    struct dsdn_replay_options options = {
-        .jobs = 2, .checks = DSDN_CHECK_BODY | DSDN_CHECK_EVENT_IDS | DSDN_CHECK_SIGNATURES, .end = UINT64_MAX};
+    struct dsdn_replay_options options = {.jobs = 2,
+                                          .checks =
+                                              DSDN_CHECK_BODY | DSDN_CHECK_EVENT_IDS | DSDN_CHECK_SIGNATURES,
+                                          .end = UINT64_MAX};
     int rc = dsdn_story_source(s, &source, error);
     if (!rc) rc = dsdn_story_begin(s, NULL, &engine, error);
     if (!rc) rc = dsdn_replay(engine, source, &options, &result, error);
@@ -152,8 +157,8 @@ static int expect_path(const char *directory, char path[4096], struct dsdn_error
     return DSDN_OK;
 }
 
-int dsdn_fixture_check(const struct dsdn_catalogue *catalogue, const char *directory, struct dsdn_text *report,
-                       struct dsdn_fixture_result *result, struct dsdn_error *error)
+int dsdn_fixture_check(const struct dsdn_catalogue *catalogue, const char *directory,
+                       struct dsdn_text *report, struct dsdn_fixture_result *result, struct dsdn_error *error)
 {
     struct dsdn_story s;
     char path[4096], scratch[4096];

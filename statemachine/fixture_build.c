@@ -20,7 +20,8 @@ int dsdn_story_append(struct dsdn_buffer *buffer, const void *bytes, size_t len,
 
 /* ---- bundles ---- */
 
-int dsdn_story_bundle_begin(struct dsdn_story *s, struct dsdn_story_draft *d, uint32_t line, struct dsdn_error *error)
+int dsdn_story_bundle_begin(struct dsdn_story *s, struct dsdn_story_draft *d, uint32_t line,
+                            struct dsdn_error *error)
 {
     static const uint8_t header[DSDN_BUNDLE_LEN];
     int rc = dsdn_story_grow((void **)&s->bundles, sizeof *s->bundles, s->bundle_cnt, &s->bundle_cap, error);
@@ -38,8 +39,8 @@ int dsdn_story_bundle_begin(struct dsdn_story *s, struct dsdn_story_draft *d, ui
     return dsdn_story_append(&b->bytes, header, sizeof header, error);
 }
 
-int dsdn_story_bundle_frame(struct dsdn_story *s, struct dsdn_story_draft *d, const uint8_t *bytes, size_t len,
-                            uint32_t line, struct dsdn_error *error)
+int dsdn_story_bundle_frame(struct dsdn_story *s, struct dsdn_story_draft *d, const uint8_t *bytes,
+                            size_t len, uint32_t line, struct dsdn_error *error)
 {
     struct dsdn_story_bundle *b = &s->bundles[s->bundle_cnt - 1];
     int rc = dsdn_story_grow((void **)&s->events, sizeof *s->events, s->event_cnt, &s->event_cap, error);
@@ -105,13 +106,14 @@ static int damage(const struct dsdn_story *s, const struct dsdn_story_draft *d, 
         switch (d->damage[i].kind) {
         case DAMAGE_FLIP:
             if (at >= bytes->len)
-                return dsdn_story_fail(s, d->batch.line, DSDN_E_MALFORMED, error, "the batch has no byte %u", at);
+                return dsdn_story_fail(s, d->batch.line, DSDN_E_MALFORMED, error, "the batch has no byte %u",
+                                       at);
             bytes->bytes[at] ^= d->damage[i].bytes[0];
             break;
         case DAMAGE_CUT:
             if (at >= bytes->len)
-                return dsdn_story_fail(s, d->batch.line, DSDN_E_MALFORMED, error, "the batch has only %zu bytes",
-                                       bytes->len);
+                return dsdn_story_fail(s, d->batch.line, DSDN_E_MALFORMED, error,
+                                       "the batch has only %zu bytes", bytes->len);
             bytes->len -= at;
             break;
         case DAMAGE_APPEND: rc = dsdn_story_append(bytes, d->damage[i].bytes, d->damage[i].len, error); break;
@@ -136,7 +138,8 @@ static int certify(const struct dsdn_story *s, const struct dsdn_story_draft *d,
         uint32_t seat = 0;
         while (seat < n && !dsdn_equal32(set->items + 32 * (size_t)seat, name->hash)) seat++;
         if (seat == n)
-            return dsdn_story_fail(s, b->line, DSDN_E_MALFORMED, error, "%s is not in the quorum set", name->name);
+            return dsdn_story_fail(s, b->line, DSDN_E_MALFORMED, error, "%s is not in the quorum set",
+                                   name->name);
         dsdn_sign(&name->key, message, signatures[seat]);
         at[seat] = signatures[seat];
     }
@@ -175,17 +178,21 @@ int dsdn_story_batch_end(struct dsdn_story *s, struct dsdn_story_draft *d, struc
 {
     if (!d->batch_open) return DSDN_OK;
     int rc = dsdn_story_bundle_end(s, d, error);
-    if (!rc) rc = dsdn_story_grow((void **)&s->batches, sizeof *s->batches, s->batch_cnt, &s->batch_cap, error);
-    if (!rc && !d->hold) rc = dsdn_story_grow((void **)&s->steps, sizeof *s->steps, s->step_cnt, &s->step_cap, error);
+    if (!rc)
+        rc = dsdn_story_grow((void **)&s->batches, sizeof *s->batches, s->batch_cnt, &s->batch_cap, error);
+    if (!rc && !d->hold)
+        rc = dsdn_story_grow((void **)&s->steps, sizeof *s->steps, s->step_cnt, &s->step_cap, error);
     if (rc) return rc;
     d->batch_open = false;
     struct dsdn_story_batch *b = &s->batches[s->batch_cnt++];
     *b = d->batch;
     rc = assemble(s, d, b, error);
     if (rc || d->hold) return rc;
-    s->steps[s->step_cnt++] = (struct dsdn_story_step){
-        .batch = s->batch_cnt - 1, .refused = d->refused, .refused_bundle = d->refused_bundle,
-        .refused_event = d->refused_event, .line = b->line};
+    s->steps[s->step_cnt++] = (struct dsdn_story_step){.batch = s->batch_cnt - 1,
+                                                       .refused = d->refused,
+                                                       .refused_bundle = d->refused_bundle,
+                                                       .refused_event = d->refused_event,
+                                                       .line = b->line};
     if (!d->refused) s->tip = s->batch_cnt - 1;
     return DSDN_OK;
 }

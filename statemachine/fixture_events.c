@@ -30,9 +30,12 @@ static bool bundle_until(struct dsdn_parser *p, struct dsdn_word v)
 static bool bundle_kind(struct dsdn_parser *p, struct dsdn_word v)
 {
     uint32_t number;
-    if (dsdn_word_is(v, "pool")) number = DSDN_BUNDLE_POOL;
-    else if (dsdn_word_is(v, "direct")) number = DSDN_BUNDLE_DIRECT;
-    else if (!dsdn_parser_number32(v, &number) || number > 255) return false;
+    if (dsdn_word_is(v, "pool"))
+        number = DSDN_BUNDLE_POOL;
+    else if (dsdn_word_is(v, "direct"))
+        number = DSDN_BUNDLE_DIRECT;
+    else if (!dsdn_parser_number32(v, &number) || number > 255)
+        return false;
     p->draft.bundle.kind = (uint8_t)number;
     return true;
 }
@@ -97,14 +100,23 @@ static bool gives_set(struct dsdn_parser *p, struct dsdn_word v)
 
 static bool gives_word(struct dsdn_parser *p, struct dsdn_word w)
 {
-    return w.len > 6 && memcmp(w.at, "gives=", 6) == 0 && gives_set(p, (struct dsdn_word){w.at + 6, w.len - 6});
+    return w.len > 6 && memcmp(w.at, "gives=", 6) == 0 &&
+           gives_set(p, (struct dsdn_word){w.at + 6, w.len - 6});
 }
 
 static const struct dsdn_attribute bundle_attributes[] = {
-    {"author", bundle_author},   {"signer", bundle_signer}, {"nonce", bundle_nonce},
-    {"until", bundle_until},     {"kind", bundle_kind},     {"scheme", bundle_scheme},
-    {"genesis", bundle_genesis}, {"signature", bundle_signature}, {"count", bundle_count},
-    {"length", bundle_length},   {"name", bundle_name},     {"gives", gives_set},
+    {"author", bundle_author},
+    {"signer", bundle_signer},
+    {"nonce", bundle_nonce},
+    {"until", bundle_until},
+    {"kind", bundle_kind},
+    {"scheme", bundle_scheme},
+    {"genesis", bundle_genesis},
+    {"signature", bundle_signature},
+    {"count", bundle_count},
+    {"length", bundle_length},
+    {"name", bundle_name},
+    {"gives", gives_set},
     {NULL, NULL},
 };
 
@@ -132,7 +144,8 @@ int dsdn_parser_read_authority(struct dsdn_parser *p, struct dsdn_word rest, str
 /* again NAME [kind=direct] [gives=...]: a bundle once more, its author's signature and all. */
 int dsdn_parser_read_again(struct dsdn_parser *p, struct dsdn_word rest, struct dsdn_error *error)
 {
-    static const struct dsdn_attribute attributes[] = {{"kind", bundle_kind}, {"gives", gives_set}, {NULL, NULL}};
+    static const struct dsdn_attribute attributes[] = {
+        {"kind", bundle_kind}, {"gives", gives_set}, {NULL, NULL}};
     struct dsdn_word name;
     int rc = bundle_open(p, error);
     if (rc) return rc;
@@ -144,9 +157,12 @@ int dsdn_parser_read_again(struct dsdn_parser *p, struct dsdn_word rest, struct 
     rc = dsdn_parser_attributes(p, rest, attributes, error);
     struct dsdn_story_bundle *b = &p->s->bundles[to];
     b->bytes.len = 0;
-    if (!rc) rc = dsdn_story_append(&b->bytes, p->s->bundles[from].bytes.bytes, p->s->bundles[from].bytes.len, error);
+    if (!rc)
+        rc = dsdn_story_append(&b->bytes, p->s->bundles[from].bytes.bytes, p->s->bundles[from].bytes.len,
+                               error);
     for (uint32_t i = 0; !rc && i < p->s->bundles[from].event_cnt; i++) {
-        rc = dsdn_story_grow((void **)&p->s->events, sizeof *p->s->events, p->s->event_cnt, &p->s->event_cap, error);
+        rc = dsdn_story_grow((void **)&p->s->events, sizeof *p->s->events, p->s->event_cnt, &p->s->event_cap,
+                             error);
         if (rc) return rc;
         p->s->events[p->s->event_cnt++] = (struct dsdn_story_event){p->draft.expected, p->line};
         b->event_cnt++;
@@ -173,8 +189,8 @@ static int frame_put(struct dsdn_parser *p, uint16_t type, uint8_t version, cons
 }
 
 /* Takes "NAME ... {json}" apart: the event, what stands between, the payload. */
-static const struct dsdn_event_desc *event_line(struct dsdn_parser *p, struct dsdn_word *rest, struct dsdn_word *json,
-                                                struct dsdn_error *error)
+static const struct dsdn_event_desc *event_line(struct dsdn_parser *p, struct dsdn_word *rest,
+                                                struct dsdn_word *json, struct dsdn_error *error)
 {
     struct dsdn_word w;
     char name[64] = "";
@@ -206,8 +222,8 @@ int dsdn_parser_read_defaults(struct dsdn_parser *p, struct dsdn_word rest, stru
     return DSDN_OK;
 }
 
-/* The members of an object, as text: *at stands behind its opening brace or behind the member before.  Whether the text is
- * JSON at all is said by whoever reads the payload; here it only has to end. */
+/* The members of an object, as text: *at stands behind its opening brace or behind the member before. Whether
+ * the text is JSON at all is said by whoever reads the payload; here it only has to end. */
 static bool member_next(const char **at, const char *end, struct dsdn_word *key, struct dsdn_word *member)
 {
     const char *p = *at;
@@ -219,9 +235,12 @@ static bool member_next(const char **at, const char *end, struct dsdn_word *key,
     bool inside = false;
     int depth = 0;
     for (; p < end && (inside || depth || (*p != ',' && *p != '}')); p++) {
-        if (inside && *p == '\\' && end - p > 1) p++;
-        else if (*p == '"') inside = !inside;
-        else if (!inside) depth += (*p == '{' || *p == '[') - (*p == '}' || *p == ']');
+        if (inside && *p == '\\' && end - p > 1)
+            p++;
+        else if (*p == '"')
+            inside = !inside;
+        else if (!inside)
+            depth += (*p == '{' || *p == '[') - (*p == '}' || *p == ']');
     }
     *member = (struct dsdn_word){start, (size_t)(p - start)};
     *at = p;
@@ -274,13 +293,14 @@ int dsdn_parser_read_event(struct dsdn_parser *p, struct dsdn_word rest, struct 
     if (!p->draft.bundle_open) return dsdn_parser_fail(p, error, "an event stands in a bundle", rest);
     const struct dsdn_event_desc *desc = event_line(p, &rest, &json, error);
     if (!desc) return DSDN_E_MALFORMED;
-    struct dsdn_story_payload payload = {desc, desc->version, p->draft.author, p->draft.bundle.nonce,
-                                         p->draft.batch.header.time_ms, p->line};
+    struct dsdn_story_payload payload = {
+        desc, desc->version, p->draft.author, p->draft.bundle.nonce, p->draft.batch.header.time_ms, p->line};
     dsdn_outcome before = p->draft.expected;
     while (dsdn_parser_word(&rest, &w)) {
         uint32_t version;
-        if (w.len > 1 && *w.at == 'v' && dsdn_parser_number32((struct dsdn_word){w.at + 1, w.len - 1}, &version) &&
-            version > 0 && version <= desc->version)
+        if (w.len > 1 && *w.at == 'v' &&
+            dsdn_parser_number32((struct dsdn_word){w.at + 1, w.len - 1}, &version) && version > 0 &&
+            version <= desc->version)
             payload.version = (uint8_t)version;
         else if (!gives_word(p, w))
             return dsdn_parser_fail(p, error, "an event takes vN and gives=OUTCOME", w);

@@ -6,10 +6,14 @@
 
 #define STAKE 1000000000ull /* of each validator, base units */
 
-static int by_key(const void *a, const void *b) { return memcmp(*(const uint8_t *const *)a, *(const uint8_t *const *)b, 32); }
+static int by_key(const void *a, const void *b)
+{
+    return memcmp(*(const uint8_t *const *)a, *(const uint8_t *const *)b, 32);
+}
 
 /* A set of keys, in the order that sets have. */
-static void put_set(struct dsdn_text *t, const struct dsdn_story *s, const char *key, const uint32_t *names, uint32_t cnt)
+static void put_set(struct dsdn_text *t, const struct dsdn_story *s, const char *key, const uint32_t *names,
+                    uint32_t cnt)
 {
     const uint8_t *keys[64];
     for (uint32_t i = 0; i < cnt; i++) keys[i] = s->names[names[i]].hash;
@@ -75,7 +79,8 @@ static void put_parameters(struct dsdn_text *t, const struct dsdn_story_network 
     dsdn_text_close(t, ']');
 }
 
-static void put_validators(struct dsdn_text *t, const struct dsdn_story *s, const struct dsdn_story_network *n)
+static void put_validators(struct dsdn_text *t, const struct dsdn_story *s,
+                           const struct dsdn_story_network *n)
 {
     dsdn_text_key(t, "validators");
     dsdn_text_open(t, '[');
@@ -104,7 +109,8 @@ static void put_version(struct dsdn_text *t, struct dsdn_word w)
     for (int i = 0; i < 3; i++) {
         struct dsdn_word part = {w.at, 0};
         while (part.at + part.len < end && part.at[part.len] != '.') part.len++;
-        if (part.len > 4 || !dsdn_story_number(part, &numbers[i]) || (i < 2) == (part.at + part.len == end)) numbers[0] = 0;
+        if (part.len > 4 || !dsdn_story_number(part, &numbers[i]) || (i < 2) == (part.at + part.len == end))
+            numbers[0] = 0;
         w.at = part.at + part.len + (part.at + part.len < end);
     }
     for (int i = 0; i < 3; i++) put_number(t, keys[i], numbers[i]);
@@ -137,7 +143,8 @@ static void put_genesis(struct dsdn_text *t, const struct dsdn_story *s, const s
     dsdn_text_close(t, '}');
 }
 
-int dsdn_story_found(struct dsdn_story *s, const struct dsdn_story_network *n, uint32_t line, struct dsdn_error *error)
+int dsdn_story_found(struct dsdn_story *s, const struct dsdn_story_network *n, uint32_t line,
+                     struct dsdn_error *error)
 {
     struct dsdn_text text;
     struct dsdn_error why = DSDN_ERROR_INIT;

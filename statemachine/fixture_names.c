@@ -1,4 +1,5 @@
-/* fixture_names.c: what a story calls by name: keys, hashes, trees, times; and payloads in JSON that use these names. */
+/* fixture_names.c: what a story calls by name: keys, hashes, trees, times; and payloads in JSON that use
+ * these names. */
 #include "statemachine/fixture_story.h"
 
 #include "log/hash.h"
@@ -22,7 +23,10 @@ int dsdn_story_grow(void **items, size_t size, uint32_t cnt, uint32_t *cap, stru
     return DSDN_OK;
 }
 
-void dsdn_story_seeded(const char *text, uint8_t out[32]) { dsdn_tagged("dsdn/fixture/1", text, strlen(text), out); }
+void dsdn_story_seeded(const char *text, uint8_t out[32])
+{
+    dsdn_tagged("dsdn/fixture/1", text, strlen(text), out);
+}
 
 /* ---- trees: RFC 9162, section 2.1, over made-up leaf hashes ---- */
 
@@ -88,13 +92,14 @@ uint32_t dsdn_story_find(const struct dsdn_story *s, struct dsdn_word name, int 
 static bool name_good(struct dsdn_word w)
 {
     for (size_t i = 0; i < w.len; i++)
-        if (!(w.at[i] >= 'a' && w.at[i] <= 'z') && !(w.at[i] >= '0' && w.at[i] <= '9') && w.at[i] != '_' && w.at[i] != '-')
+        if (!(w.at[i] >= 'a' && w.at[i] <= 'z') && !(w.at[i] >= '0' && w.at[i] <= '9') && w.at[i] != '_' &&
+            w.at[i] != '-')
             return false;
     return w.len > 0 && w.len <= DSDN_STORY_NAME_MAX && w.at[0] >= 'a';
 }
 
-int dsdn_story_declare(struct dsdn_story *s, struct dsdn_word name, enum dsdn_story_kind kind, uint32_t leaves,
-                       uint32_t line, struct dsdn_error *error)
+int dsdn_story_declare(struct dsdn_story *s, struct dsdn_word name, enum dsdn_story_kind kind,
+                       uint32_t leaves, uint32_t line, struct dsdn_error *error)
 {
     char text[DSDN_STORY_NAME_MAX + 2];
     uint8_t seed[32];
@@ -103,9 +108,11 @@ int dsdn_story_declare(struct dsdn_story *s, struct dsdn_word name, enum dsdn_st
                                "a name is 1 to %u of a-z, 0-9, - and _, and begins with a letter: \"%.*s\"",
                                DSDN_STORY_NAME_MAX, (int)(name.len < 60 ? name.len : 60), name.at);
     if (dsdn_story_find(s, name, 0) != DSDN_STORY_NONE || dsdn_word_is(name, "genesis"))
-        return dsdn_story_fail(s, line, DSDN_E_MALFORMED, error, "the name %.*s is taken", (int)name.len, name.at);
+        return dsdn_story_fail(s, line, DSDN_E_MALFORMED, error, "the name %.*s is taken", (int)name.len,
+                               name.at);
     if (s->name_cnt == DSDN_STORY_NAMES_MAX)
-        return dsdn_story_fail(s, line, DSDN_E_TOO_LARGE, error, "a story has at most %u names", DSDN_STORY_NAMES_MAX);
+        return dsdn_story_fail(s, line, DSDN_E_TOO_LARGE, error, "a story has at most %u names",
+                               DSDN_STORY_NAMES_MAX);
     int rc = dsdn_story_grow((void **)&s->names, sizeof *s->names, s->name_cnt, &s->name_cap, error);
     if (rc) return rc;
     struct dsdn_story_name *n = &s->names[s->name_cnt++];
@@ -132,7 +139,8 @@ bool dsdn_story_number(struct dsdn_word w, uint64_t *number)
     if (!w.len) return false;
     for (size_t i = 0; i < w.len; i++) {
         if (w.at[i] < '0' || w.at[i] > '9') return false;
-        if (__builtin_mul_overflow(v, 10u, &v) || __builtin_add_overflow(v, (uint64_t)(w.at[i] - '0'), &v)) return false;
+        if (__builtin_mul_overflow(v, 10u, &v) || __builtin_add_overflow(v, (uint64_t)(w.at[i] - '0'), &v))
+            return false;
     }
     *number = v;
     return true;
@@ -208,8 +216,9 @@ struct expansion {
 
 static int unknown(const struct expansion *x, struct dsdn_word w, struct dsdn_error *error)
 {
-    return dsdn_story_fail(x->s, x->p->line, DSDN_E_MALFORMED, error, "\"%.*s\": no such name, or not of this form",
-                           (int)(w.len < 80 ? w.len : 80), w.at);
+    return dsdn_story_fail(x->s, x->p->line, DSDN_E_MALFORMED, error,
+                           "\"%.*s\": no such name, or not of this form", (int)(w.len < 80 ? w.len : 80),
+                           w.at);
 }
 
 /* "sign:alice" or "sign:alice:wrong". */
@@ -217,7 +226,8 @@ static int put_signature(struct expansion *x, struct dsdn_word w, struct dsdn_er
 {
     struct dsdn_word name = {w.at + 5, w.len - 5};
     const char *colon = memchr(name.at, ':', name.len);
-    bool wrong = colon && dsdn_word_is((struct dsdn_word){colon, name.len - (size_t)(colon - name.at)}, ":wrong");
+    bool wrong =
+        colon && dsdn_word_is((struct dsdn_word){colon, name.len - (size_t)(colon - name.at)}, ":wrong");
     if (colon) name.len = (size_t)(colon - name.at);
     uint32_t key = dsdn_story_find(x->s, name, DSDN_STORY_KEY);
     if (key == DSDN_STORY_NONE || (colon && !wrong)) return unknown(x, w, error);
@@ -225,8 +235,8 @@ static int put_signature(struct expansion *x, struct dsdn_word w, struct dsdn_er
     char field[64];
     if (x->unsigned_payload) {
         snprintf(field, sizeof field, "%.*s", (int)(x->field.len < 63 ? x->field.len : 63), x->field.at);
-        int rc = dsdn_embedded_message(x->p->desc, x->p->version, field, x->s->genesis.hash, x->p->author, x->p->nonce,
-                                       x->unsigned_payload, x->unsigned_len, digest, error);
+        int rc = dsdn_embedded_message(x->p->desc, x->p->version, field, x->s->genesis.hash, x->p->author,
+                                       x->p->nonce, x->unsigned_payload, x->unsigned_len, digest, error);
         if (rc) return rc;
         dsdn_sign(&x->s->names[key].key, digest, signature);
         signature[0] ^= wrong;
@@ -247,7 +257,8 @@ static int put_path(struct expansion *x, struct dsdn_word w, struct dsdn_error *
     struct dsdn_word number = {colon + 1, name.len - (size_t)(colon + 1 - name.at)};
     name.len = (size_t)(colon - name.at);
     uint32_t tree = dsdn_story_find(x->s, name, DSDN_STORY_TREE), leaf;
-    if (tree == DSDN_STORY_NONE || !leaf_number(&x->s->names[tree], number, &leaf)) return unknown(x, w, error);
+    if (tree == DSDN_STORY_NONE || !leaf_number(&x->s->names[tree], number, &leaf))
+        return unknown(x, w, error);
     uint8_t hash[32];
     leaf_hash(x->s->names[tree].name, leaf, hash);
     dsdn_text_put(x->out, "[", 1);
@@ -267,7 +278,8 @@ static int put_string(struct expansion *x, struct dsdn_word w, struct dsdn_error
     if (w.len > 5 && memcmp(w.at, "sign:", 5) == 0) return put_signature(x, w, error);
     if (w.len > 5 && memcmp(w.at, "path:", 5) == 0) return put_path(x, w, error);
     if (w.len > 1 && *w.at == '@') {
-        if (!dsdn_story_time((struct dsdn_word){w.at + 1, w.len - 1}, x->p->now, &ms)) return unknown(x, w, error);
+        if (!dsdn_story_time((struct dsdn_word){w.at + 1, w.len - 1}, x->p->now, &ms))
+            return unknown(x, w, error);
         dsdn_text_format(x->out, "\"%llu\"", (unsigned long long)ms);
         return DSDN_OK;
     }
@@ -297,7 +309,8 @@ static int expand(struct expansion *x, struct dsdn_word json, struct dsdn_error 
         const char *close = p + 1;
         while (close < end && *close != '"') close += *close == '\\' && end - close > 1 ? 2 : 1;
         if (close >= end)
-            return dsdn_story_fail(x->s, x->p->line, DSDN_E_MALFORMED, error, "a string of the payload has no end");
+            return dsdn_story_fail(x->s, x->p->line, DSDN_E_MALFORMED, error,
+                                   "a string of the payload has no end");
         struct dsdn_word w = {p + 1, (size_t)(close - p - 1)};
         p = close + 1;
         const char *after = p;
@@ -321,7 +334,8 @@ static int encode_once(struct expansion *x, struct dsdn_word json, uint8_t *byte
     if (rc) return rc;
     struct dsdn_error why = DSDN_ERROR_INIT;
     rc = dsdn_json_read_payload(x->p->desc, x->p->version, x->out->bytes, x->out->len, bytes, cap, len, &why);
-    return rc ? dsdn_story_fail(x->s, x->p->line, rc, error, "%s: %s", x->p->desc->name, why.message) : DSDN_OK;
+    return rc ? dsdn_story_fail(x->s, x->p->line, rc, error, "%s: %s", x->p->desc->name, why.message)
+              : DSDN_OK;
 }
 
 int dsdn_story_encode(const struct dsdn_story *s, const struct dsdn_story_payload *p, struct dsdn_word json,
@@ -350,7 +364,10 @@ int dsdn_story_encode(const struct dsdn_story *s, const struct dsdn_story_payloa
 
 /* ---- the way back ---- */
 
-static bool hex_digit(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); }
+static bool hex_digit(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+}
 
 void dsdn_story_named(const struct dsdn_story *s, const char *text, size_t len, struct dsdn_text *out)
 {
@@ -364,8 +381,10 @@ void dsdn_story_named(const struct dsdn_story *s, const char *text, size_t len, 
         if (n < s->name_cnt)
             dsdn_text_format(out, "%c%s%s", s->names[n].kind == DSDN_STORY_KEY ? '$' : '%', s->names[n].name,
                              s->names[n].kind == DSDN_STORY_TREE ? ".root" : "");
-        else if (run == 64 && dsdn_equal32(hash, s->genesis.hash)) dsdn_text_format(out, "%%genesis");
-        else dsdn_text_put(out, text + i, run ? run : 1);
+        else if (run == 64 && dsdn_equal32(hash, s->genesis.hash))
+            dsdn_text_format(out, "%%genesis");
+        else
+            dsdn_text_put(out, text + i, run ? run : 1);
         i += run ? run : 1;
     }
 }

@@ -1,5 +1,5 @@
-/* fixture_parse.c: the lines of a story before its first batch, and what all lines have in common.  docs/fixtures.md has the
- * grammar; fixture_steps.c reads the batches. */
+/* fixture_parse.c: the lines of a story before its first batch, and what all lines have in common.
+ * docs/fixtures.md has the grammar; fixture_steps.c reads the batches. */
 #include "statemachine/fixture_parser.h"
 
 #include "log/io.h"
@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-int dsdn_story_fail(const struct dsdn_story *s, uint32_t line, int code, struct dsdn_error *error, const char *format, ...)
+int dsdn_story_fail(const struct dsdn_story *s, uint32_t line, int code, struct dsdn_error *error,
+                    const char *format, ...)
 {
     char text[320];
     va_list args;
@@ -20,7 +21,8 @@ int dsdn_story_fail(const struct dsdn_story *s, uint32_t line, int code, struct 
     return code;
 }
 
-int dsdn_parser_fail(const struct dsdn_parser *p, struct dsdn_error *error, const char *what, struct dsdn_word w)
+int dsdn_parser_fail(const struct dsdn_parser *p, struct dsdn_error *error, const char *what,
+                     struct dsdn_word w)
 {
     return dsdn_story_fail(p->s, p->line, DSDN_E_MALFORMED, error, "%s: \"%.*s\"", what,
                            (int)(w.len < 100 ? w.len : 100), w.at);
@@ -28,16 +30,23 @@ int dsdn_parser_fail(const struct dsdn_parser *p, struct dsdn_error *error, cons
 
 /* ---- lines and words ---- */
 
-static bool blank(char c) { return c == ' ' || c == '\t' || c == '\r'; }
+static bool blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r';
+}
 
-/* Open braces and brackets of a piece of JSON, strings aside; `inside` carries an open string over the end of a line. */
+/* Open braces and brackets of a piece of JSON, strings aside; `inside` carries an open string over the end of
+ * a line. */
 static int braces(const char *p, const char *end, bool *inside)
 {
     int depth = 0;
     for (; p < end; p++) {
-        if (*inside && *p == '\\' && end - p > 1) p++;
-        else if (*p == '"') *inside = !*inside;
-        else if (!*inside) depth += (*p == '{' || *p == '[') - (*p == '}' || *p == ']');
+        if (*inside && *p == '\\' && end - p > 1)
+            p++;
+        else if (*p == '"')
+            *inside = !*inside;
+        else if (!*inside)
+            depth += (*p == '{' || *p == '[') - (*p == '}' || *p == ']');
     }
     return depth;
 }
@@ -109,13 +118,14 @@ uint32_t dsdn_parser_key(const struct dsdn_parser *p, struct dsdn_word name)
 /* ---- the network ---- */
 
 /* Names of keys up to the end of the line. */
-static int key_list(struct dsdn_parser *p, struct dsdn_word rest, uint32_t *names, uint32_t cap, uint32_t *cnt,
-                    struct dsdn_error *error)
+static int key_list(struct dsdn_parser *p, struct dsdn_word rest, uint32_t *names, uint32_t cap,
+                    uint32_t *cnt, struct dsdn_error *error)
 {
     struct dsdn_word w;
     while (dsdn_parser_word(&rest, &w)) {
         uint32_t key = dsdn_parser_key(p, w);
-        if (key == DSDN_STORY_NONE) return dsdn_parser_fail(p, error, "no key of this name (declare it with `keys`)", w);
+        if (key == DSDN_STORY_NONE)
+            return dsdn_parser_fail(p, error, "no key of this name (declare it with `keys`)", w);
         if (*cnt == cap) return dsdn_parser_fail(p, error, "too many keys", w);
         names[(*cnt)++] = key;
     }
@@ -145,7 +155,8 @@ static int read_recut(struct dsdn_parser *p, struct dsdn_word rest, struct dsdn_
     return DSDN_OK;
 }
 
-static int declare_all(struct dsdn_parser *p, struct dsdn_word rest, enum dsdn_story_kind kind, struct dsdn_error *error)
+static int declare_all(struct dsdn_parser *p, struct dsdn_word rest, enum dsdn_story_kind kind,
+                       struct dsdn_error *error)
 {
     struct dsdn_word w;
     int rc = DSDN_OK;
@@ -195,7 +206,8 @@ static int read_primary(struct dsdn_parser *p, struct dsdn_word rest, struct dsd
     dsdn_parser_word(&rest, &p->network.chain);
     bool good = dsdn_parser_word(&rest, &start) && start.len > 6 && memcmp(start.at, "start=", 6) == 0 &&
                 dsdn_story_number((struct dsdn_word){start.at + 6, start.len - 6}, &p->network.start);
-    return good ? DSDN_OK : dsdn_parser_fail(p, error, "write `primary CHAIN start=HEIGHT`", p->network.chain);
+    return good ? DSDN_OK
+                : dsdn_parser_fail(p, error, "write `primary CHAIN start=HEIGHT`", p->network.chain);
 }
 
 static int read_parameter(struct dsdn_parser *p, struct dsdn_word rest, struct dsdn_error *error)
@@ -244,11 +256,21 @@ static int read_emergency(struct dsdn_parser *p, struct dsdn_word rest, struct d
 }
 
 static const struct dsdn_directive preamble[] = {
-    {"title", read_title},         {"why", read_why},           {"recut", read_recut},
-    {"keys", read_keys},           {"hashes", read_hashes},     {"tree", read_tree},
-    {"network", read_network},     {"protocol", read_protocol}, {"primary", read_primary},
-    {"parameter", read_parameter}, {"coordinator", read_coordinator}, {"founders", read_founders},
-    {"validators", read_validators}, {"quorum", read_quorum},   {"emergency", read_emergency},
+    {"title", read_title},
+    {"why", read_why},
+    {"recut", read_recut},
+    {"keys", read_keys},
+    {"hashes", read_hashes},
+    {"tree", read_tree},
+    {"network", read_network},
+    {"protocol", read_protocol},
+    {"primary", read_primary},
+    {"parameter", read_parameter},
+    {"coordinator", read_coordinator},
+    {"founders", read_founders},
+    {"validators", read_validators},
+    {"quorum", read_quorum},
+    {"emergency", read_emergency},
     {"defaults", dsdn_parser_read_defaults},
     {NULL, NULL},
 };
@@ -264,7 +286,8 @@ static int found(struct dsdn_parser *p, struct dsdn_error *error)
 {
     struct dsdn_word none = {"", 0};
     if (p->founded) return DSDN_OK;
-    if (!p->title || !p->why) return dsdn_parser_fail(p, error, "a story begins with `title` and `why`", none);
+    if (!p->title || !p->why)
+        return dsdn_parser_fail(p, error, "a story begins with `title` and `why`", none);
     p->founded = true;
     return dsdn_story_found(p->s, &p->network, p->line, error);
 }
@@ -285,8 +308,8 @@ static int read_line(struct dsdn_parser *p, struct dsdn_word line, struct dsdn_e
     return rc ? rc : d->read(p, line, error);
 }
 
-int dsdn_story_compile(struct dsdn_story *s, const struct dsdn_catalogue *catalogue, const char *text, size_t len,
-                       struct dsdn_error *error)
+int dsdn_story_compile(struct dsdn_story *s, const struct dsdn_catalogue *catalogue, const char *text,
+                       size_t len, struct dsdn_error *error)
 {
     struct dsdn_parser p = {.s = s, .at = text, .end = text + len};
     struct dsdn_word line;
@@ -301,7 +324,8 @@ int dsdn_story_compile(struct dsdn_story *s, const struct dsdn_catalogue *catalo
     int rc = dsdn_story_declare(s, (struct dsdn_word){"coordinator", 11}, DSDN_STORY_KEY, 0, 0, error);
     while (!rc && next_line(&p, &line)) rc = read_line(&p, line, error);
     if (!rc) rc = dsdn_story_batch_end(s, &p.draft, error);
-    if (!rc && !s->step_cnt) rc = dsdn_story_fail(s, p.line, DSDN_E_MALFORMED, error, "a story without a batch");
+    if (!rc && !s->step_cnt)
+        rc = dsdn_story_fail(s, p.line, DSDN_E_MALFORMED, error, "a story without a batch");
     return rc;
 }
 
@@ -336,7 +360,8 @@ void dsdn_story_close(struct dsdn_story *s)
     *s = (struct dsdn_story){.tip = DSDN_STORY_NONE};
 }
 
-int dsdn_story_chain(const struct dsdn_story *s, uint32_t tip, uint32_t **chain, uint32_t *cnt, struct dsdn_error *error)
+int dsdn_story_chain(const struct dsdn_story *s, uint32_t tip, uint32_t **chain, uint32_t *cnt,
+                     struct dsdn_error *error)
 {
     uint32_t n = 0;
     for (uint32_t i = tip; i != DSDN_STORY_NONE; i = s->batches[i].parent) n++;

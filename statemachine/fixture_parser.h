@@ -32,7 +32,8 @@ struct dsdn_attribute {
 /* The lines that make batches (fixture_steps.c). */
 extern const struct dsdn_directive dsdn_parser_steps[];
 
-int dsdn_parser_fail(const struct dsdn_parser *p, struct dsdn_error *error, const char *what, struct dsdn_word w);
+int dsdn_parser_fail(const struct dsdn_parser *p, struct dsdn_error *error, const char *what,
+                     struct dsdn_word w);
 /* dsdn_parser_word takes the next word off the line; false (and an empty word) at its end. */
 bool dsdn_parser_word(struct dsdn_word *line, struct dsdn_word *word);
 int dsdn_parser_attributes(struct dsdn_parser *p, struct dsdn_word line, const struct dsdn_attribute *known,
@@ -40,7 +41,8 @@ int dsdn_parser_attributes(struct dsdn_parser *p, struct dsdn_word line, const s
 /* dsdn_parser_key finds a key by name, or returns NONE. */
 uint32_t dsdn_parser_key(const struct dsdn_parser *p, struct dsdn_word name);
 
-/* dsdn_parser_name_set copies a name (DSDN_STORY_NAME_MAX + 1 bytes); dsdn_parser_number32 reads a number below 2^32 - 1. */
+/* dsdn_parser_name_set copies a name (DSDN_STORY_NAME_MAX + 1 bytes); dsdn_parser_number32 reads a number
+ * below 2^32 - 1. */
 bool dsdn_parser_name_set(char *out, struct dsdn_word w);
 bool dsdn_parser_number32(struct dsdn_word w, uint32_t *number);
 

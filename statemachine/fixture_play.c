@@ -138,6 +138,7 @@ static int write_applied(struct play *p, const struct dsdn_story_step *step, str
     dsdn_text_format(p->out, "\nbatch %llu %s\n", (unsigned long long)b->header.sequence,
                      batch_name(p, step->batch));
     rc = write_outcomes(p, b, error);
+    if (rc) return rc;
     put_hex(p->out, "  hash    ", b->hash);
     dsdn_sha256(b->bytes.bytes, b->bytes.len, hash);
     put_hex(p->out, "  bytes   ", hash);

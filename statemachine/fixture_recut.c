@@ -1,5 +1,6 @@
-/* fixture_recut.c: the same bundles in other batches.  Role roots but `system` and outcomes may not depend on how events were
- * cut into batches (protocol.md, section 11), and a bundle that was accepted once has no effect again (section 4). */
+/* fixture_recut.c: the same bundles in other batches.  Role roots but `system` and outcomes may not depend on
+ * how events were cut into batches (protocol.md, section 11), and a bundle that was accepted once has no
+ * effect again (section 4). */
 #include "statemachine/fixture_story.h"
 
 #include "log/hash.h"
@@ -16,13 +17,16 @@ struct recut {
     uint32_t bundle_cnt;
 };
 
-static const char *const names[] = {[DSDN_RECUT_SPLIT] = "split", [DSDN_RECUT_MERGED] = "merged",
-                                    [DSDN_RECUT_REPEATED] = "repeated"};
+static const char *const names[] = {
+    [DSDN_RECUT_SPLIT] = "split", [DSDN_RECUT_MERGED] = "merged", [DSDN_RECUT_REPEATED] = "repeated"};
 
-static uint8_t kind_of(const struct recut *r, uint32_t bundle) { return r->s->bundles[bundle].bytes.bytes[0]; }
+static uint8_t kind_of(const struct recut *r, uint32_t bundle)
+{
+    return r->s->bundles[bundle].bytes.bytes[0];
+}
 
-/* A batch of the collected bundles, with time, origin, cursor and publisher of the story's batch `like`, behind the newest
- * one.  again: only what was signed, as pool bundles: direct ones may not come twice. */
+/* A batch of the collected bundles, with time, origin, cursor and publisher of the story's batch `like`,
+ * behind the newest one.  again: only what was signed, as pool bundles: direct ones may not come twice. */
 static int publish(struct recut *r, const struct dsdn_story_batch *like, bool again, struct dsdn_error *error)
 {
     const struct dsdn_sys_row_head *head = dsdn_head(dsdn_engine_state(r->engine));
@@ -59,8 +63,8 @@ static int compare_outcomes(const struct recut *r, enum dsdn_recut how, struct d
             if (r->prepared.outcomes[op] == said->expected) continue;
             dsdn_outcome_text(r->s->catalogue, r->prepared.outcomes[op], is, sizeof is);
             dsdn_outcome_text(r->s->catalogue, said->expected, wanted, sizeof wanted);
-            return dsdn_story_fail(r->s, said->line, DSDN_E_TRANSCRIPT, error, "%s: the event gives %s, not %s", names[how],
-                                   is, wanted);
+            return dsdn_story_fail(r->s, said->line, DSDN_E_TRANSCRIPT, error,
+                                   "%s: the event gives %s, not %s", names[how], is, wanted);
         }
     }
     return DSDN_OK;
@@ -71,12 +75,13 @@ static int compare_roles(const struct recut *r, enum dsdn_recut how, const struc
 {
     for (uint32_t i = 0; i < a->role_cnt; i++)
         if (a->roles[i].role != 0 && !dsdn_equal32(a->roles[i].root, b->roles[i].root))
-            return dsdn_story_fail(r->s, r->s->batches[r->s->tip].line, DSDN_E_ROOT, error, "%s: %s the root of role %s differs",
-                                   names[how], when, a->roles[i].name);
+            return dsdn_story_fail(r->s, r->s->batches[r->s->tip].line, DSDN_E_ROOT, error,
+                                   "%s: %s the root of role %s differs", names[how], when, a->roles[i].name);
     return DSDN_OK;
 }
 
-/* What was accepted is a duplicate now (or stale, when its nonce left the window); what was not is judged as before. */
+/* What was accepted is a duplicate now (or stale, when its nonce left the window); what was not is judged as
+ * before. */
 static int repeat(struct recut *r, const struct dsdn_story_batch *like, struct dsdn_error *error)
 {
     struct dsdn_roots before, after;
@@ -87,7 +92,8 @@ static int repeat(struct recut *r, const struct dsdn_story_batch *like, struct d
     uint32_t op = 0;
     for (uint32_t i = 0; !rc && i < r->bundle_cnt; i++) {
         const struct dsdn_story_bundle *b = &r->s->bundles[r->bundles[i]];
-        for (uint32_t k = 0; kind_of(r, r->bundles[i]) != DSDN_BUNDLE_AUTHORITY && k < b->event_cnt; k++, op++) {
+        for (uint32_t k = 0; kind_of(r, r->bundles[i]) != DSDN_BUNDLE_AUTHORITY && k < b->event_cnt;
+             k++, op++) {
             uint8_t first = DSDN_OUTCOME_NUMBER(r->s->events[b->first_event + k].expected);
             uint8_t now = DSDN_OUTCOME_NUMBER(r->prepared.outcomes[op]);
             if (now == DSDN_OUTCOME_DUPLICATE || now == DSDN_OUTCOME_STALE || now == first) continue;
@@ -117,7 +123,8 @@ static int add(struct recut *r, uint32_t bundle, struct dsdn_error *error)
 }
 
 /* May the bundles of `next` stand in one batch with those of `b`?  Direct bundles would change places. */
-static bool joins(const struct recut *r, const struct dsdn_story_batch *b, const struct dsdn_story_batch *next)
+static bool joins(const struct recut *r, const struct dsdn_story_batch *b,
+                  const struct dsdn_story_batch *next)
 {
     const struct dsdn_header *h = &b->header, *g = &next->header;
     bool direct = next->bundle_cnt && kind_of(r, next->first_bundle) == DSDN_BUNDLE_DIRECT;
@@ -136,7 +143,8 @@ static int run(struct recut *r, enum dsdn_recut how, struct dsdn_error *error)
             if (how == DSDN_RECUT_SPLIT && k) rc = close_batch(r, how, r->chain[i], error);
             if (!rc) rc = add(r, b->first_bundle + k, error);
         }
-        if (!rc && !(how == DSDN_RECUT_MERGED && next && joins(r, b, next))) rc = close_batch(r, how, r->chain[i], error);
+        if (!rc && !(how == DSDN_RECUT_MERGED && next && joins(r, b, next)))
+            rc = close_batch(r, how, r->chain[i], error);
     }
     return rc;
 }

@@ -30,7 +30,8 @@ static int source_seek(struct dsdn_source *base, uint64_t sequence, struct dsdn_
 {
     struct fixture_source *f = (struct fixture_source *)base;
     if (sequence > base->count)
-        return dsdn_fail(error, DSDN_E_NOT_FOUND, "the story has %llu batches", (unsigned long long)base->count);
+        return dsdn_fail(error, DSDN_E_NOT_FOUND, "the story has %llu batches",
+                         (unsigned long long)base->count);
     f->next = (uint32_t)sequence;
     return DSDN_OK;
 }
@@ -56,12 +57,14 @@ int dsdn_story_source(const struct dsdn_story *s, struct dsdn_source **source, s
         free(f);
         return rc;
     }
-    f->base = (struct dsdn_source){.ops = &ops, .kind = "fixture", .genesis = {s->genesis.bytes, s->genesis.len}, .count = cnt};
+    f->base = (struct dsdn_source){
+        .ops = &ops, .kind = "fixture", .genesis = {s->genesis.bytes, s->genesis.len}, .count = cnt};
     f->story = s;
     for (uint32_t i = 0; i < cnt; i++) {
         const struct dsdn_story_batch *b = &s->batches[f->chain[i]];
         f->base.bytes += b->bytes.len;
-        for (uint32_t k = 0; k < b->bundle_cnt; k++) f->base.events += s->bundles[b->first_bundle + k].event_cnt;
+        for (uint32_t k = 0; k < b->bundle_cnt; k++)
+            f->base.events += s->bundles[b->first_bundle + k].event_cnt;
     }
     *source = &f->base;
     return DSDN_OK;

@@ -47,20 +47,23 @@ static bool at_set(struct dsdn_parser *p, struct dsdn_word v)
     const char *dot = memchr(v.at, '.', v.len);
     struct dsdn_word bundle = {v.at, dot ? (size_t)(dot - v.at) : v.len};
     if (!dsdn_parser_number32(bundle, &p->draft.refused_bundle)) return false;
-    return !dot || dsdn_parser_number32((struct dsdn_word){dot + 1, v.len - bundle.len - 1}, &p->draft.refused_event);
+    return !dot ||
+           dsdn_parser_number32((struct dsdn_word){dot + 1, v.len - bundle.len - 1}, &p->draft.refused_event);
 }
 
 /* ---- batch ---- */
 
 static bool batch_name(struct dsdn_parser *p, struct dsdn_word v)
 {
-    return batch_named(p->s, v) == DSDN_STORY_NONE && !dsdn_word_is(v, "genesis") && dsdn_parser_name_set(p->draft.batch.name, v);
+    return batch_named(p->s, v) == DSDN_STORY_NONE && !dsdn_word_is(v, "genesis") &&
+           dsdn_parser_name_set(p->draft.batch.name, v);
 }
 
 static bool batch_time(struct dsdn_parser *p, struct dsdn_word v)
 {
     const struct dsdn_story_batch *b = &p->draft.batch;
-    uint64_t parent = b->parent == DSDN_STORY_NONE ? DSDN_STORY_BEGIN_MS : p->s->batches[b->parent].header.time_ms;
+    uint64_t parent =
+        b->parent == DSDN_STORY_NONE ? DSDN_STORY_BEGIN_MS : p->s->batches[b->parent].header.time_ms;
     return dsdn_story_time(v, parent, &p->draft.batch.header.time_ms);
 }
 
@@ -234,9 +237,11 @@ static int read_batch(struct dsdn_parser *p, struct dsdn_word rest, struct dsdn_
     uint32_t parent = p->s->tip;
     struct dsdn_word words = rest, w;
     while (dsdn_parser_word(&words, &w))
-        if (w.len > 3 && memcmp(w.at, "on=", 3) == 0 && !place(p->s, (struct dsdn_word){w.at + 3, w.len - 3}, &parent))
+        if (w.len > 3 && memcmp(w.at, "on=", 3) == 0 &&
+            !place(p->s, (struct dsdn_word){w.at + 3, w.len - 3}, &parent))
             return dsdn_parser_fail(p, error, "no batch of this name", w);
-    p->draft = (struct dsdn_story_draft){.batch_open = true, .refused_bundle = UINT32_MAX, .refused_event = UINT32_MAX};
+    p->draft = (struct dsdn_story_draft){
+        .batch_open = true, .refused_bundle = UINT32_MAX, .refused_event = UINT32_MAX};
     p->draft.batch.line = p->line;
     p->draft.batch.first_bundle = p->s->bundle_cnt;
     batch_follow(p, parent);
@@ -251,14 +256,19 @@ static int read_deliver(struct dsdn_parser *p, struct dsdn_word rest, struct dsd
     dsdn_parser_word(&rest, &name);
     uint32_t batch = batch_named(p->s, name);
     if (batch == DSDN_STORY_NONE) return dsdn_parser_fail(p, error, "no batch of this name", name);
-    static const struct dsdn_attribute attributes[] = {{"refused", refused_set}, {"at", at_set}, {NULL, NULL}};
+    static const struct dsdn_attribute attributes[] = {
+        {"refused", refused_set}, {"at", at_set}, {NULL, NULL}};
     p->draft = (struct dsdn_story_draft){.refused_bundle = UINT32_MAX, .refused_event = UINT32_MAX};
     rc = dsdn_parser_attributes(p, rest, attributes, error);
-    if (!rc) rc = dsdn_story_grow((void **)&p->s->steps, sizeof *p->s->steps, p->s->step_cnt, &p->s->step_cap, error);
+    if (!rc)
+        rc = dsdn_story_grow((void **)&p->s->steps, sizeof *p->s->steps, p->s->step_cnt, &p->s->step_cap,
+                             error);
     if (rc) return rc;
-    p->s->steps[p->s->step_cnt++] = (struct dsdn_story_step){
-        .batch = batch, .refused = p->draft.refused, .refused_bundle = p->draft.refused_bundle,
-        .refused_event = p->draft.refused_event, .line = p->line};
+    p->s->steps[p->s->step_cnt++] = (struct dsdn_story_step){.batch = batch,
+                                                             .refused = p->draft.refused,
+                                                             .refused_bundle = p->draft.refused_bundle,
+                                                             .refused_event = p->draft.refused_event,
+                                                             .line = p->line};
     if (!p->draft.refused) p->s->tip = batch;
     return DSDN_OK;
 }
@@ -276,18 +286,24 @@ static int read_rollback(struct dsdn_parser *p, struct dsdn_word rest, struct ds
     if (ancestor != batch) return dsdn_parser_fail(p, error, "this batch is not below the newest one", name);
     rc = dsdn_story_grow((void **)&p->s->steps, sizeof *p->s->steps, p->s->step_cnt, &p->s->step_cap, error);
     if (rc) return rc;
-    p->s->steps[p->s->step_cnt++] = (struct dsdn_story_step){.rollback = true, .batch = batch, .line = p->line};
+    p->s->steps[p->s->step_cnt++] =
+        (struct dsdn_story_step){.rollback = true, .batch = batch, .line = p->line};
     p->s->tip = batch;
     return DSDN_OK;
 }
 
-/* damage byte=PLACE[+N] [xor=HH], damage cut=N, damage append=HEX: what happened to the bytes after they were signed. */
+/* damage byte=PLACE[+N] [xor=HH], damage cut=N, damage append=HEX: what happened to the bytes after they were
+ * signed. */
 static int read_damage(struct dsdn_parser *p, struct dsdn_word rest, struct dsdn_error *error)
 {
     static const struct {
         const char *name;
         uint32_t at;
-    } places[] = {{"magic", 0}, {"format", 4}, {"header", 0}, {"signature", DSDN_HEADER_LEN}, {"body", DSDN_BATCH_FIXED_LEN}};
+    } places[] = {{"magic", 0},
+                  {"format", 4},
+                  {"header", 0},
+                  {"signature", DSDN_HEADER_LEN},
+                  {"body", DSDN_BATCH_FIXED_LEN}};
     struct dsdn_story_draft *d = &p->draft;
     struct dsdn_word w, whole = rest;
     if (!d->batch_open || d->damage_cnt == sizeof d->damage / sizeof *d->damage)
@@ -300,13 +316,15 @@ static int read_damage(struct dsdn_parser *p, struct dsdn_word rest, struct dsdn
         const char *plus = memchr(at.at, '+', at.len);
         struct dsdn_word base = {at.at, plus ? (size_t)(plus - at.at) : at.len};
         uint32_t offset = 0;
-        bool good = !plus || dsdn_parser_number32((struct dsdn_word){plus + 1, at.len - base.len - 1}, &offset);
+        bool good =
+            !plus || dsdn_parser_number32((struct dsdn_word){plus + 1, at.len - base.len - 1}, &offset);
         bool known = dsdn_parser_number32(base, &d->damage[i].at);
         for (size_t k = 0; !known && k < sizeof places / sizeof *places; k++)
             if (dsdn_word_is(base, places[k].name)) d->damage[i].at = places[k].at, known = true;
         d->damage[i].at += offset;
         if (good && dsdn_parser_word(&rest, &xor))
-            good = xor.len == 6 && memcmp(xor.at, "xor=", 4) == 0 && dsdn_hex_decode(xor.at + 4, 1, d->damage[i].bytes);
+            good = xor.len == 6 && memcmp(xor.at, "xor=", 4) == 0 &&
+                   dsdn_hex_decode(xor.at + 4, 1, d->damage[i].bytes);
         if (good && known) return DSDN_OK;
     } else if (w.len > 4 && memcmp(w.at, "cut=", 4) == 0) {
         d->damage[i].kind = DAMAGE_CUT;
@@ -320,7 +338,14 @@ static int read_damage(struct dsdn_parser *p, struct dsdn_word rest, struct dsdn
 }
 
 const struct dsdn_directive dsdn_parser_steps[] = {
-    {"batch", read_batch},   {"deliver", read_deliver}, {"rollback", read_rollback}, {"damage", read_damage},
-    {"bundle", dsdn_parser_read_bundle}, {"authority", dsdn_parser_read_authority}, {"again", dsdn_parser_read_again},  {"event", dsdn_parser_read_event},
-    {"frame", dsdn_parser_read_frame},   {NULL, NULL},
+    {"batch", read_batch},
+    {"deliver", read_deliver},
+    {"rollback", read_rollback},
+    {"damage", read_damage},
+    {"bundle", dsdn_parser_read_bundle},
+    {"authority", dsdn_parser_read_authority},
+    {"again", dsdn_parser_read_again},
+    {"event", dsdn_parser_read_event},
+    {"frame", dsdn_parser_read_frame},
+    {NULL, NULL},
 };

@@ -1,5 +1,6 @@
-/* fixture_story.h: a compiled story: names, batches as bytes, and the steps of their delivery.  Compiling needs no engine:
- * a story says which batches are refused, so what each batch builds on is known while it is read. */
+/* fixture_story.h: a compiled story: names, batches as bytes, and the steps of their delivery.  Compiling
+ * needs no engine: a story says which batches are refused, so what each batch builds on is known while it is
+ * read. */
 #ifndef DSDN_STATEMACHINE_FIXTURE_STORY_H
 #define DSDN_STATEMACHINE_FIXTURE_STORY_H
 
@@ -52,8 +53,8 @@ struct dsdn_story_batch {
     uint32_t line;
 };
 
-/* One thing that happens.  DELIVER: refused is the code it is refused with, 0 = it is applied.  ROLLBACK: back to the
- * state after `batch`, or after genesis (NONE). */
+/* One thing that happens.  DELIVER: refused is the code it is refused with, 0 = it is applied.  ROLLBACK:
+ * back to the state after `batch`, or after genesis (NONE). */
 struct dsdn_story_step {
     bool rollback;
     uint32_t batch;
@@ -72,7 +73,8 @@ struct dsdn_story {
     struct dsdn_story_bundle *bundles;
     struct dsdn_story_batch *batches;
     struct dsdn_story_step *steps;
-    uint32_t name_cnt, name_cap, event_cnt, event_cap, bundle_cnt, bundle_cap, batch_cnt, batch_cap, step_cnt, step_cap;
+    uint32_t name_cnt, name_cap, event_cnt, event_cap, bundle_cnt, bundle_cap, batch_cnt, batch_cap, step_cnt,
+        step_cap;
     uint32_t tip; /* the batch that stands at the end, or NONE */
 };
 
@@ -82,8 +84,8 @@ struct dsdn_story {
  * dsdn_story_compile is the same for a text in memory. */
 int dsdn_story_open(struct dsdn_story *s, const struct dsdn_catalogue *catalogue, const char *directory,
                     struct dsdn_error *error);
-int dsdn_story_compile(struct dsdn_story *s, const struct dsdn_catalogue *catalogue, const char *text, size_t len,
-                       struct dsdn_error *error);
+int dsdn_story_compile(struct dsdn_story *s, const struct dsdn_catalogue *catalogue, const char *text,
+                       size_t len, struct dsdn_error *error);
 void dsdn_story_close(struct dsdn_story *s);
 
 /* dsdn_story_chain lists the batches from genesis to `tip`; *chain is malloc'ed, the caller frees. */
@@ -91,8 +93,8 @@ int dsdn_story_chain(const struct dsdn_story *s, uint32_t tip, uint32_t **chain,
                      struct dsdn_error *error);
 
 /* dsdn_story_fail is dsdn_fail with the line of the story in front. */
-int dsdn_story_fail(const struct dsdn_story *s, uint32_t line, int code, struct dsdn_error *error, const char *format,
-                    ...) __attribute__((format(printf, 5, 6)));
+int dsdn_story_fail(const struct dsdn_story *s, uint32_t line, int code, struct dsdn_error *error,
+                    const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 /* ---- fixture_names.c ---- */
 
@@ -107,14 +109,15 @@ bool dsdn_word_is(struct dsdn_word w, const char *text);
 int dsdn_story_grow(void **items, size_t size, uint32_t cnt, uint32_t *cap, struct dsdn_error *error);
 
 /* dsdn_story_declare makes a name; dsdn_story_find finds one (kind 0: any), or returns NONE. */
-int dsdn_story_declare(struct dsdn_story *s, struct dsdn_word name, enum dsdn_story_kind kind, uint32_t leaves,
-                       uint32_t line, struct dsdn_error *error);
+int dsdn_story_declare(struct dsdn_story *s, struct dsdn_word name, enum dsdn_story_kind kind,
+                       uint32_t leaves, uint32_t line, struct dsdn_error *error);
 uint32_t dsdn_story_find(const struct dsdn_story *s, struct dsdn_word name, int kind);
 
 /* dsdn_story_seeded is where hashes come from: H("dsdn/fixture/1", text). */
 void dsdn_story_seeded(const char *text, uint8_t out[32]);
 
-/* dsdn_story_time reads "5s" (after genesis), "+5s" or "-5s" (from `now`); units ms s m h d, ms when there is none. */
+/* dsdn_story_time reads "5s" (after genesis), "+5s" or "-5s" (from `now`); units ms s m h d, ms when there is
+ * none. */
 bool dsdn_story_time(struct dsdn_word w, uint64_t now, uint64_t *ms);
 bool dsdn_story_number(struct dsdn_word w, uint64_t *number);
 
@@ -151,7 +154,8 @@ struct dsdn_story_network {
 };
 
 /* dsdn_story_found makes the genesis. */
-int dsdn_story_found(struct dsdn_story *s, const struct dsdn_story_network *n, uint32_t line, struct dsdn_error *error);
+int dsdn_story_found(struct dsdn_story *s, const struct dsdn_story_network *n, uint32_t line,
+                     struct dsdn_error *error);
 
 /* ---- fixture_build.c ---- */
 
@@ -179,10 +183,11 @@ struct dsdn_story_draft {
     dsdn_outcome expected; /* of events without a `gives` */
 };
 
-int dsdn_story_bundle_begin(struct dsdn_story *s, struct dsdn_story_draft *d, uint32_t line, struct dsdn_error *error);
+int dsdn_story_bundle_begin(struct dsdn_story *s, struct dsdn_story_draft *d, uint32_t line,
+                            struct dsdn_error *error);
 /* dsdn_story_bundle_frame appends one event frame to the open bundle. */
-int dsdn_story_bundle_frame(struct dsdn_story *s, struct dsdn_story_draft *d, const uint8_t *bytes, size_t len,
-                            uint32_t line, struct dsdn_error *error);
+int dsdn_story_bundle_frame(struct dsdn_story *s, struct dsdn_story_draft *d, const uint8_t *bytes,
+                            size_t len, uint32_t line, struct dsdn_error *error);
 int dsdn_story_bundle_end(struct dsdn_story *s, struct dsdn_story_draft *d, struct dsdn_error *error);
 int dsdn_story_batch_end(struct dsdn_story *s, struct dsdn_story_draft *d, struct dsdn_error *error);
 /* dsdn_story_append appends bytes to a buffer. */
@@ -201,16 +206,19 @@ struct dsdn_play_options {
 };
 
 /* dsdn_story_play plays all steps; out gets the text of expect.txt, roots what stands at the end. */
-int dsdn_story_play(const struct dsdn_story *s, const struct dsdn_play_options *options, struct dsdn_text *out,
-                    struct dsdn_roots *roots, struct dsdn_fixture_result *result, struct dsdn_error *error);
+int dsdn_story_play(const struct dsdn_story *s, const struct dsdn_play_options *options,
+                    struct dsdn_text *out, struct dsdn_roots *roots, struct dsdn_fixture_result *result,
+                    struct dsdn_error *error);
 
 /* dsdn_story_begin makes an engine after the story's genesis. */
-int dsdn_story_begin(const struct dsdn_story *s, const struct dsdn_engine_options *options, struct dsdn_engine **engine,
-                     struct dsdn_error *error);
-/* dsdn_story_deliver prepares, checks and judges bytes as a follower does, and applies them when they are valid. */
+int dsdn_story_begin(const struct dsdn_story *s, const struct dsdn_engine_options *options,
+                     struct dsdn_engine **engine, struct dsdn_error *error);
+/* dsdn_story_deliver prepares, checks and judges bytes as a follower does, and applies them when they are
+ * valid. */
 int dsdn_story_deliver(struct dsdn_engine *e, struct dsdn_prepared *p, const struct dsdn_buffer *bytes,
                        const struct dsdn_buffer *certificate, struct dsdn_error *error);
-/* dsdn_outcome_text writes "OK" or "PRECONDITION/NODE_UNKNOWN" (48 bytes are enough for any but a made-up code). */
+/* dsdn_outcome_text writes "OK" or "PRECONDITION/NODE_UNKNOWN" (48 bytes are enough for any but a made-up
+ * code). */
 void dsdn_outcome_text(const struct dsdn_catalogue *catalogue, dsdn_outcome outcome, char *out, size_t cap);
 
 /* ---- fixture_recut.c ---- */

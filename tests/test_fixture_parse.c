@@ -1,0 +1,467 @@
+/* link: --wrap=malloc --wrap=calloc --wrap=realloc --wrap=mmap --wrap=mremap */
+/* Stories: what is read, what is refused and where, what they become; and that a check notices what it is
+ * for. */
+#include "tests/fail_nth.h"
+
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "log/hash.h"
+#include "roles/dsdn.h"
+#include "roles/reducers.h"
+#include "statemachine/fixture_story.h"
+
+#define BEGIN "title t\nwhy w\nkeys olga node1 node2\nhashes tls\ntree tree leaves=5\n"
+#define NODE                                                                                                 \
+    "defaults NodeRegistered {\"operator\": \"$olga\", \"role\": 1, \"node_class\": 0, \"zone\": \"z\",\n"   \
+    "  \"address\": \"\", \"capacity_gb\": 1, \"tls_fingerprint\": \"%tls\", \"tls_not_after\": \"@30d\",\n" \
+    "  \"binding_expiry\": \"@60d\", \"label\": \"x\"}\n"
+#define REGISTER(key) "event NodeRegistered {\"node_id\": \"$" key "\", \"node_sig\": \"sign:" key "\"}\n"
+
+static int compile(struct dsdn_story *s, const char *text, struct dsdn_error *error)
+{
+    *s = (struct dsdn_story){.tip = DSDN_STORY_NONE};
+    return dsdn_story_compile(s, &dsdn_catalogue, text, strlen(text), error);
+}
+
+static void compile_good(struct dsdn_story *s, const char *text)
+{
+    struct dsdn_error error = DSDN_ERROR_INIT;
+    if (compile(s, text, &error)) fail_msg("%s", error.message);
+}
+
+/* ---- what is refused ---- */
+
+static void refuses_what_is_no_story(void **state)
+{
+    static const struct {
+        const char *text, *message;
+    } cases[] = {
+        {"", "line 0: a story without a batch"},
+        {"title t\nwhy w\n", "a story without a batch"},
+        {"title t\nbatch\n", "line 2: a story begins with `title` and `why`"},
+        {"why w\nbatch\n", "line 2: a story begins with"},
+        {"title t\ntitle u\n", "line 2: a story has one title"},
+        {"title t\nwhy\n", "line 2: say why"},
+        {"title t\nwhy w\nrecut no:\n", "line 3: write `recut no: ` and the reason"},
+        {"title t\nwhy w\nrecut maybe\n", "line 3: write `recut no: `"},
+        {"title t\n# c\n\nwhat is this\n", "line 4: no line begins like this: \"what\""},
+        {BEGIN "batch\nkeys late\n", "line 7: this stands before the first batch"},
+        {BEGIN "keys olga\n", "line 6: the name olga is taken"},
+        {BEGIN "hashes olga\n", "line 6: the name olga is taken"},
+        {BEGIN "keys genesis\n", "the name genesis is taken"},
+        {BEGIN "keys Olga\n", "a name is 1 to 31 of a-z"},
+        {BEGIN "keys a23456789012345678901234567890123\n", "a name is 1 to 31 of a-z"},
+        {BEGIN "tree t2 leaves=0\n", "write `tree NAME leaves=N`"},
+        {BEGIN "tree t2 leaves=4097\n", "write `tree NAME leaves=N`"},
+        {BEGIN "tree t2\n", "write `tree NAME leaves=N`"},
+        {BEGIN "founders two of olga\nbatch\n", "write `founders M of NAME"},
+        {BEGIN "founders 2 of olga\nbatch\n", "line 7: genesis: founder_m is 2 of 1 founders"},
+        {BEGIN "founders 1 of nobody\n", "no key of this name"},
+        {BEGIN "parameter nothing 3\n", "write `parameter NAME VALUE`"},
+        {BEGIN "parameter fork_window 0\nbatch\n", "fork_window is 0; allowed are"},
+        {BEGIN "protocol 1.0\nbatch\n", "protocol version 0."},
+        {BEGIN "primary mock start=x\n", "write `primary CHAIN start=HEIGHT`"},
+        {BEGIN "batch color=red\n", "line 6: no such attribute here: \"color=red\""},
+        {BEGIN "batch time=soon\n", "not a value for this attribute: \"time=soon\""},
+        {BEGIN "batch time=18446744073709551615d\n", "not a value for this attribute"},
+        {BEGIN "batch on=nothing\n", "no batch of this name"},
+        {BEGIN "batch name=a\nbatch name=a\n", "line 7: not a value for this attribute: \"name=a\""},
+        {BEGIN "batch refused=NONSENSE\n", "not a value for this attribute"},
+        {BEGIN "batch certificate=olga\nbatch\n", "olga is not in the quorum set"},
+        {BEGIN "deliver a\n", "no batch of this name: \"a\""},
+        {BEGIN "batch name=a\nbatch name=b on=genesis\nrollback a\n",
+         "this batch is not below the newest one"},
+        {BEGIN "bundle author=olga nonce=1\n", "a bundle stands in a batch"},
+        {BEGIN "batch\nbundle author=nobody\n", "not a value for this attribute: \"author=nobody\""},
+        {BEGIN "batch\nbundle author=olga nonce=1\n", "line 7: a bundle without events"},
+        {BEGIN "batch\nbundle author=olga nonce=1\nbatch\n", "line 7: a bundle without events"},
+        {BEGIN "batch\nevent NodeDeregistered {\"node_id\": \"$node1\"}\n", "an event stands in a bundle"},
+        {BEGIN "batch\nbundle author=olga\nevent NodeDeregistered\n", "an event is written NAME {payload}"},
+        {BEGIN "batch\nbundle author=olga\nevent Nothing {}\n", "no such event: \"Nothing\""},
+        {BEGIN "batch\nbundle author=olga\nevent NodeDeregistered v2 {\"node_id\": \"$node1\"}\n",
+         "an event takes vN and gives=OUTCOME"},
+        {BEGIN "batch\nbundle author=olga\nevent NodeDeregistered gives=WRONG {}\n", "an event takes vN"},
+        {BEGIN "batch\nbundle author=olga\nevent NodeDeregistered {}\n", "line 8: NodeDeregistered: "},
+        {BEGIN "batch\nbundle author=olga\nevent NodeDeregistered {\"node_id\": \"$stranger\"}\n",
+         "\"$stranger\": no such name"},
+        {BEGIN "batch\nbundle author=olga\nevent NodeDeregistered {\"node_id\": \"%tree.leaf.5\"}\n",
+         "\"%tree.leaf.5\": no such name"},
+        {BEGIN "batch\nbundle author=olga\nevent NodeDeregistered {\"node_id\": \"$node1}\n", "has no end"},
+        {BEGIN "batch\nbundle author=olga\nevent NodeDeregistered {\n\n\"node_id\": 3}\nbatch\n",
+         "line 8: NodeDeregistered: "},
+        {BEGIN "batch\nagain nothing\n", "no bundle of this name"},
+        {BEGIN "batch\nbundle author=olga\nframe 123\n", "not hex digits"},
+        {BEGIN "batch\nbundle author=olga\nframe %nothing\n", "not hex digits, not a name"},
+        {BEGIN "damage cut=1\n", "damage stands in a batch"},
+        {BEGIN "batch\ndamage cut=289\n", "the batch has only 289 bytes"},
+        {BEGIN "batch\ndamage byte=289\n", "the batch has no byte 289"},
+        {BEGIN "batch\ndamage byte=tail\n", "write byte=PLACE"},
+        {BEGIN "batch\ndamage append=0\n", "write byte=PLACE"},
+        {"title \xff\n", "a story is UTF-8"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct dsdn_story s;
+        struct dsdn_error error = DSDN_ERROR_INIT;
+        int rc = compile(&s, cases[i].text, &error);
+        dsdn_story_close(&s);
+        if (rc != DSDN_E_MALFORMED || !strstr(error.message, cases[i].message))
+            fail_msg("%s\ngave %d %s", cases[i].text, rc, error.message);
+    }
+}
+
+/* ---- what is made ---- */
+
+static void keys_and_hashes_come_from_their_names(void **state)
+{
+    struct dsdn_story s;
+    struct dsdn_sign_key key;
+    uint8_t seed[32], hash[32], found[32];
+    (void)state;
+    compile_good(&s, BEGIN "batch\n");
+    dsdn_tagged("dsdn/fixture/1", "olga", 4, seed);
+    dsdn_sign_key_from_seed(&key, seed);
+    assert_true(dsdn_story_hash32(&s, (struct dsdn_word){"$olga", 5}, found));
+    assert_memory_equal(found, key.public_key, 32);
+    dsdn_tagged("dsdn/fixture/1", "%tls", 4, hash);
+    assert_true(dsdn_story_hash32(&s, (struct dsdn_word){"%tls", 4}, found));
+    assert_memory_equal(found, hash, 32);
+    assert_false(dsdn_story_hash32(&s, (struct dsdn_word){"%olga", 5}, found));
+    assert_false(dsdn_story_hash32(&s, (struct dsdn_word){"$tls", 4}, found));
+    dsdn_story_close(&s);
+}
+
+static void reads_times(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t ms; /* 0: none */
+    } cases[] = {
+        {"0", DSDN_STORY_BEGIN_MS},
+        {"5", DSDN_STORY_BEGIN_MS + 5},
+        {"2s", DSDN_STORY_BEGIN_MS + 2000},
+        {"+7ms", 1007},
+        {"+3m", 181000},
+        {"+1h", 3601000},
+        {"+1d", 86401000},
+        {"-1s", 0},
+        {"-999", 1},
+        {"-2s", UINT64_MAX},
+        {"", UINT64_MAX},
+        {"+", UINT64_MAX},
+        {"1w", UINT64_MAX},
+        {"1 s", UINT64_MAX},
+        {"99999999999999999999", UINT64_MAX},
+        {"+18446744073709551615", UINT64_MAX},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        uint64_t ms = UINT64_MAX;
+        struct dsdn_word w = {cases[i].text, strlen(cases[i].text)};
+        bool good = dsdn_story_time(w, 1000, &ms);
+        assert_int_equal(good, cases[i].ms != UINT64_MAX);
+        if (good) assert_int_equal(ms, cases[i].ms);
+    }
+}
+
+/* The paths that stories write are those that the reducer accepts, for every leaf of every small tree. */
+static void paths_lead_to_the_root(void **state)
+{
+    (void)state;
+    for (uint32_t leaves = 1; leaves <= 20; leaves++) {
+        char text[256];
+        struct dsdn_story s;
+        snprintf(text, sizeof text, "title t\nwhy w\nkeys n\nhashes c\ntree tree leaves=%u\nbatch\n", leaves);
+        compile_good(&s, text);
+        uint8_t root[32];
+        assert_true(dsdn_story_hash32(&s, (struct dsdn_word){"%tree.root", 10}, root));
+        int event = dsdn_event_named(&dsdn_event_table, "ReplicaAdded");
+        for (uint32_t leaf = 0; leaf < leaves; leaf++) {
+            char json[256];
+            static const uint8_t author[32];
+            struct dsdn_buffer out = {0};
+            struct dsdn_ev_replica_added e;
+            struct dsdn_error error = DSDN_ERROR_INIT;
+            struct dsdn_story_payload p = {&dsdn_event_table.events[event], 1, author, 0, 0, 1};
+            snprintf(json, sizeof json,
+                     "{\"chunk\": \"%%c\", \"node\": \"$n\", \"leaf_root\": \"%%tree.root\", "
+                     "\"proof_leaf\": %u, \"proof_path\": \"path:tree:%u\"}",
+                     leaf, leaf);
+            assert_int_equal(dsdn_story_encode(&s, &p, (struct dsdn_word){json, strlen(json)}, &out, &error),
+                             0);
+            assert_true(dsdn_decode_replica_added(out.bytes, out.bytes + out.len, 1, &e));
+            assert_true(dsdn_leaf_path_valid(&e.proof_path, leaf, leaves, root));
+            assert_false(leaves > 1 &&
+                         dsdn_leaf_path_valid(&e.proof_path, (leaf + 1) % leaves, leaves, root));
+            dsdn_buffer_free(&out);
+        }
+        dsdn_story_close(&s);
+    }
+}
+
+static void defaults_fill_what_is_not_said(void **state)
+{
+    struct dsdn_story s, t;
+    (void)state;
+    compile_good(&s, BEGIN NODE "batch\nbundle author=olga nonce=1\n" REGISTER("node1"));
+    compile_good(&t,
+                 BEGIN "batch\nbundle author=olga nonce=1\nevent NodeRegistered {\"node_id\": \"$node1\",\n"
+                       " \"operator\": \"$olga\", \"role\": 1, \"node_class\": 0,\n"
+                       "\"zone\": \"z\", \"address\": \"\", \"capacity_gb\": 1, \"tls_fingerprint\":"
+                       "\"%tls\", \"tls_not_after\": \"@30d\", \"binding_expiry\": \"@60d\", \"label\": "
+                       "\"x\", \"node_sig\": \"sign:node1\"}\n");
+    assert_int_equal(s.batches[0].bytes.len, t.batches[0].bytes.len);
+    assert_memory_equal(s.batches[0].bytes.bytes, t.batches[0].bytes.bytes, t.batches[0].bytes.len);
+    dsdn_story_close(&s);
+    dsdn_story_close(&t);
+}
+
+static void damage_changes_what_it_names(void **state)
+{
+    struct dsdn_story s, t;
+    (void)state;
+    compile_good(&s, BEGIN "batch\n");
+    compile_good(&t, BEGIN
+                 "batch refused=FORMAT\ndamage byte=signature+1 xor=80\ndamage append=aabb\ndamage cut=1\n");
+    assert_int_equal(t.batches[0].bytes.len, s.batches[0].bytes.len + 1);
+    assert_int_equal(t.batches[0].bytes.bytes[s.batches[0].bytes.len], 0xaa);
+    t.batches[0].bytes.bytes[DSDN_HEADER_LEN + 1] ^= 0x80;
+    assert_memory_equal(s.batches[0].bytes.bytes, t.batches[0].bytes.bytes, s.batches[0].bytes.len);
+    dsdn_story_close(&s);
+    dsdn_story_close(&t);
+}
+
+static void names_stand_for_hashes_in_the_text(void **state)
+{
+    struct dsdn_story s;
+    struct dsdn_text in, out;
+    (void)state;
+    compile_good(&s, BEGIN "batch\n");
+    dsdn_text_init(&in, 4096, 0);
+    dsdn_text_init(&out, 4096, 0);
+    dsdn_text_put(&in, "a ", 2);
+    for (uint32_t i = 0; i < s.name_cnt; i++) {
+        for (int k = 0; k < 32; k++) dsdn_text_format(&in, "%02x", s.names[i].hash[k]);
+        dsdn_text_put(&in, " ", 1);
+    }
+    /* A digit more is another number. */
+    for (int k = 0; k < 32; k++) dsdn_text_format(&in, "%02x", s.names[0].hash[k]);
+    dsdn_text_put(&in, "0", 1);
+    dsdn_story_named(&s, in.bytes, in.len, &out);
+    const char *wanted = "a $coordinator $olga $node1 $node2 %tls %tree.root ";
+    assert_memory_equal(out.bytes, wanted, strlen(wanted));
+    assert_int_equal(out.len, strlen(wanted) + 65);
+    dsdn_text_free(&in);
+    dsdn_text_free(&out);
+    dsdn_story_close(&s);
+}
+
+/* ---- a check notices ---- */
+
+static void write_file(const char *directory, const char *name, const char *text)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_int_equal(fwrite(text, 1, strlen(text), f), strlen(text));
+    assert_int_equal(fclose(f), 0);
+}
+
+static void remove_files(const char *directory)
+{
+    static const char *const names[] = {"story.txt", "expect.txt"};
+    char path[256];
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/%s", directory, names[i]);
+        unlink(path);
+    }
+    rmdir(directory);
+}
+
+/* Records the story and checks it; returns what the check says. */
+static int record_and_check(const char *directory, const char *story, struct dsdn_error *error)
+{
+    struct dsdn_fixture_result result;
+    write_file(directory, "story.txt", story);
+    int rc = dsdn_fixture_record(&dsdn_catalogue, directory, true, error);
+    return rc ? rc : dsdn_fixture_check(&dsdn_catalogue, directory, NULL, &result, error);
+}
+
+static void check_notices_other_outcomes(void **state)
+{
+    char directory[] = "/tmp/dsdn-test-XXXXXX";
+    struct dsdn_error error = DSDN_ERROR_INIT;
+    (void)state;
+    assert_non_null(mkdtemp(directory));
+    assert_int_equal(record_and_check(directory,
+                                      BEGIN NODE "batch\nbundle author=olga nonce=1\n" REGISTER("node1"),
+                                      &error),
+                     0);
+    assert_int_equal(record_and_check(directory,
+                                      BEGIN "batch\nbundle author=olga nonce=1\n"
+                                            "event NodeDeregistered {\"node_id\": \"$node1\"}\n",
+                                      &error),
+                     DSDN_E_TRANSCRIPT);
+    assert_non_null(
+        strstr(error.message, "line 8: NodeDeregistered gives PRECONDITION/NODE_UNKNOWN; the story says OK"));
+    assert_int_equal(record_and_check(directory, BEGIN "batch refused=CHAIN\n", &error), DSDN_E_TRANSCRIPT);
+    assert_int_equal(record_and_check(directory, BEGIN "batch\ndamage cut=1\n", &error), DSDN_E_TRANSCRIPT);
+    assert_int_equal(record_and_check(directory, BEGIN "batch refused=FORMAT\ndamage cut=1\n", &error),
+                     DSDN_E_TRANSCRIPT);
+    assert_int_equal(dsdn_fixture_record(&dsdn_catalogue, directory, false, &error), DSDN_E_EXISTS);
+    remove_files(directory);
+}
+
+static void check_notices_another_text(void **state)
+{
+    char directory[] = "/tmp/dsdn-test-XXXXXX", path[64];
+    struct dsdn_error error = DSDN_ERROR_INIT;
+    struct dsdn_fixture_result result;
+    struct dsdn_text report;
+    uint8_t *text;
+    size_t len;
+    (void)state;
+    assert_non_null(mkdtemp(directory));
+    assert_int_equal(record_and_check(directory, BEGIN "batch\n", &error), 0);
+    snprintf(path, sizeof path, "%s/expect.txt", directory);
+    assert_int_equal(dsdn_io_read_file(&dsdn_io_system, path, DSDN_FIXTURE_MAX, &text, &len, &error), 0);
+    char *copy = calloc(1, len + 1);
+    assert_non_null(copy);
+    /* Each line changed, then the last byte cut. */
+    for (size_t i = 0; i <= len; i++) {
+        memcpy(copy, text, len);
+        copy[len] = 0;
+        if (i < len && text[i] != '\n') continue;
+        if (i < len)
+            copy[i - (i && text[i - 1] != '\n')] = '~';
+        else
+            copy[len - 1] = 0;
+        write_file(directory, "expect.txt", copy);
+        dsdn_text_init(&report, DSDN_FIXTURE_MAX, 0);
+        assert_int_equal(dsdn_fixture_check(&dsdn_catalogue, directory, &report, &result, &error),
+                         DSDN_E_ROOT);
+        assert_memory_equal(report.bytes, "--- expect.txt\n+++ straight\n@@ line ", 36);
+        dsdn_text_free(&report);
+    }
+    free(copy);
+    free(text);
+    remove_files(directory);
+}
+
+/* Two bans end together and the budget is one: how many are over depends on the number of batches, and a
+ * story that does not say so is caught. */
+static void check_notices_what_depends_on_the_cut(void **state)
+{
+#define BANS                                                                                                 \
+    "parameter deadline_budget 1\n" NODE "batch\nbundle author=olga nonce=1\n" REGISTER("node1")             \
+        REGISTER("node2") "authority\nevent NodeStatusSet {\"node_id\": \"$node1\", \"status\": 3, "         \
+                          "\"reason\": 0, \"until\": \"@1h\"}\n"                                             \
+                          "event NodeStatusSet {\"node_id\": \"$node2\", \"status\": 3, \"reason\": 0, "     \
+                          "\"until\": \"@1h\"}\n"                                                            \
+                          "batch time=1h\nbatch time=1h\n"
+    char directory[] = "/tmp/dsdn-test-XXXXXX";
+    struct dsdn_error error = DSDN_ERROR_INIT;
+    (void)state;
+    assert_non_null(mkdtemp(directory));
+    assert_int_equal(record_and_check(directory, BEGIN BANS, &error), DSDN_E_ROOT);
+    assert_non_null(strstr(error.message, "merged: at the end the root of role coordinator differs"));
+    assert_int_equal(record_and_check(directory, BEGIN "recut no: drains\n" BANS, &error), 0);
+    remove_files(directory);
+}
+
+static void source_hands_out_the_chain(void **state)
+{
+    struct dsdn_story s;
+    struct dsdn_source *source;
+    struct dsdn_buffer buffer = {0};
+    struct dsdn_record record;
+    struct dsdn_error error = DSDN_ERROR_INIT;
+    (void)state;
+    compile_good(&s, BEGIN
+                 "batch name=a\nbatch name=b\nrollback a\nbatch name=c time=+9s\nbatch name=d refused=CHAIN "
+                 "sequence=9\nbatch name=e\n");
+    assert_int_equal(dsdn_story_source(&s, &source, &error), 0);
+    assert_int_equal(source->count, 3);
+    static const uint32_t chain[] = {0, 2, 4};
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(dsdn_source_next(source, &buffer, &record, &error), 0);
+        assert_int_equal(record.sequence, i);
+        assert_int_equal(record.len, s.batches[chain[i]].bytes.len);
+        assert_memory_equal(record.batch, s.batches[chain[i]].bytes.bytes, record.len);
+    }
+    assert_int_equal(dsdn_source_next(source, &buffer, &record, &error), DSDN_E_AGAIN);
+    assert_int_equal(dsdn_source_seek(source, 1, &error), 0);
+    assert_int_equal(dsdn_source_next(source, &buffer, &record, &error), 0);
+    assert_int_equal(record.sequence, 1);
+    assert_int_equal(dsdn_source_seek(source, 4, &error), DSDN_E_NOT_FOUND);
+    dsdn_source_close(source);
+    dsdn_buffer_free(&buffer);
+    dsdn_story_close(&s);
+}
+
+/* ---- memory ---- */
+
+static int whole(const char *text, struct dsdn_error *error)
+{
+    static const struct dsdn_play_options straight = {.twice = true};
+    struct dsdn_story s;
+    struct dsdn_text out;
+    struct dsdn_roots roots;
+    struct dsdn_source *source = NULL;
+    dsdn_text_init(&out, DSDN_FIXTURE_MAX, 0);
+    int rc = compile(&s, text, error);
+    if (!rc) rc = dsdn_story_play(&s, &straight, &out, &roots, NULL, error);
+    for (int how = DSDN_RECUT_SPLIT; !rc && how <= DSDN_RECUT_REPEATED; how++)
+        rc = dsdn_story_recut(&s, (enum dsdn_recut)how, &roots, error);
+    if (!rc) rc = dsdn_story_source(&s, &source, error);
+    dsdn_source_close(source);
+    dsdn_text_free(&out);
+    dsdn_story_close(&s);
+    return rc;
+}
+
+static void every_allocation_may_fail(void **state)
+{
+    static const char text[] = BEGIN NODE "batch name=a\nbundle author=olga nonce=1 name=b\n" REGISTER(
+        "node1") "batch refused=FORMAT\ndamage byte=magic\nrollback genesis\nbatch\nagain b\n";
+    (void)state;
+    unsigned n = 1;
+    for (;; n++) {
+        struct dsdn_error error = DSDN_ERROR_INIT;
+        fail_nth(n);
+        int rc = whole(text, &error);
+        bool all = fail_nth(0);
+        if (all) {
+            assert_int_equal(rc, 0);
+            break;
+        }
+        if (rc != DSDN_E_NO_MEMORY) fail_msg("allocation %u: %d %s", n, rc, error.message);
+    }
+    assert_in_range(n, 100, 100000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(refuses_what_is_no_story),
+        cmocka_unit_test(keys_and_hashes_come_from_their_names),
+        cmocka_unit_test(reads_times),
+        cmocka_unit_test(paths_lead_to_the_root),
+        cmocka_unit_test(defaults_fill_what_is_not_said),
+        cmocka_unit_test(damage_changes_what_it_names),
+        cmocka_unit_test(names_stand_for_hashes_in_the_text),
+        cmocka_unit_test(check_notices_other_outcomes),
+        cmocka_unit_test(check_notices_another_text),
+        cmocka_unit_test(check_notices_what_depends_on_the_cut),
+        cmocka_unit_test(source_hands_out_the_chain),
+        cmocka_unit_test(every_allocation_may_fail),
+    };
+    struct dsdn_error error = DSDN_ERROR_INIT;
+    return dsdn_sign_self_test(&error) || cmocka_run_group_tests(tests, NULL, NULL);
+}
