@@ -36,13 +36,15 @@ static int judge_authority(const struct dsdn_state *s, const struct dsdn_prepare
     const struct dsdn_sys_row_head *head = dsdn_head(s);
     const struct dsdn_header *h = &p->batch.header;
     if (!dsdn_zero32(h->publisher)) {
+        if (p->takeover_cnt)
+            return refuse(error, h->sequence, DSDN_E_AUTHORITY, "only a takeover batch may carry AuthorityReplaced");
         if (dsdn_equal32(h->publisher, head->authority) && h->committee_epoch == head->authority_epoch) return DSDN_OK;
         return refuse(error, h->sequence, DSDN_E_AUTHORITY,
                       "the publisher or its committee epoch %llu is not the authority of the log (epoch %llu)",
                       (unsigned long long)h->committee_epoch, (unsigned long long)head->authority_epoch);
     }
     /* Takeover: the quorum certificate stands in place of the signature (protocol.md, section 9). */
-    if (p->bundle_cnt != 1 || p->bundles[0].bundle.kind != DSDN_BUNDLE_AUTHORITY || p->op_cnt != 1 || p->unknown_type)
+    if (p->bundle_cnt != 1 || p->bundles[0].bundle.kind != DSDN_BUNDLE_AUTHORITY || p->op_cnt != 1 || p->takeover_cnt != 1)
         return refuse(error, h->sequence, DSDN_E_AUTHORITY,
                       "a takeover batch holds one authority bundle with one AuthorityReplaced and nothing else");
     if (!certificate)

@@ -57,6 +57,9 @@ static void unknown(struct dsdn_prepared *p, uint32_t bundle, uint32_t index, ui
 /* How often each event of the catalogue occurs decides how many rows to reserve: counted per event, multiplied once. */
 #define EVENTS_MAX 512u
 
+/* The one event that only a takeover batch may carry, and must (protocol.md, section 9). */
+#define TYPE_AUTHORITY_REPLACED 0x0006u
+
 static int prepare_bundle(struct dsdn_prepared *p, const struct dsdn_catalogue *c, uint64_t seed, uint32_t number,
                           uint32_t *occurs, struct dsdn_error *error)
 {
@@ -79,6 +82,7 @@ static int prepare_bundle(struct dsdn_prepared *p, const struct dsdn_catalogue *
         }
         op->event = (uint16_t)event;
         occurs[event]++;
+        p->takeover_cnt += frame.type == TYPE_AUTHORITY_REPLACED;
         if (!c->reducers[event].prepare(op, seed)) {
             dsdn_fail(error, DSDN_E_MALFORMED, "the payload of %s v%u (%u bytes) is not canonical",
                       c->events->events[event].name, frame.version, frame.len);
@@ -105,7 +109,7 @@ int dsdn_prepare(struct dsdn_prepared *p, const struct dsdn_catalogue *c, uint64
     if (rc) return rc;
     rc = reserve_bundles(p, p->batch.header.bundle_count, error);
     if (rc) return rc;
-    p->bundle_cnt = p->op_cnt = p->signed_cnt = p->checked = 0;
+    p->bundle_cnt = p->op_cnt = p->signed_cnt = p->takeover_cnt = p->checked = 0;
     p->unknown_type = false;
     p->signatures = 0;
     p->newest_type = 0;
