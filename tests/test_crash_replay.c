@@ -527,7 +527,7 @@ static void test_kill(void **state)
         for (int i = LOG; i <= ARCHIVE; i++) told[i] += promised[i] > 0;
         if (killed) {
             kills++;
-            if (life_us < 2000000) life_us += life_us / 16; /* so that a log is finished now and then */
+            if (life_us < 2000000) life_us += life_us / 64; /* so that a log is finished now and then */
             continue;
         }
         assert_int_equal(promised[LOG], BATCHES);
