@@ -47,8 +47,14 @@ static int judge_authority(const struct dsdn_state *s, const struct dsdn_prepare
     if (p->bundle_cnt != 1 || p->bundles[0].bundle.kind != DSDN_BUNDLE_AUTHORITY || p->op_cnt != 1 || p->takeover_cnt != 1)
         return refuse(error, h->sequence, DSDN_E_AUTHORITY,
                       "a takeover batch holds one authority bundle with one AuthorityReplaced and nothing else");
+    if (h->committee_epoch != head->authority_epoch)
+        return refuse(error, h->sequence, DSDN_E_AUTHORITY, "a takeover in epoch %llu; the authority is of epoch %llu",
+                      (unsigned long long)h->committee_epoch, (unsigned long long)head->authority_epoch);
     if (!certificate)
         return refuse(error, h->sequence, DSDN_E_AUTHORITY, "a takeover batch needs a quorum certificate");
+    if (certificate->set_id != head->quorum_set)
+        return refuse(error, h->sequence, DSDN_E_AUTHORITY, "the certificate is of set %u; the quorum is set %u",
+                      certificate->set_id, head->quorum_set);
     uint8_t members[DSDN_QUORUM_MEMBER_MAX * 32], prefix[4];
     uint32_t n = 0;
     dsdn_store32(prefix, __builtin_bswap32(head->quorum_set));
