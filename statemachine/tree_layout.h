@@ -63,7 +63,7 @@ struct dsdn_tree {
 
 static inline unsigned kh_bit(const uint8_t *kh, unsigned i)
 {
-    return kh[i / 8] >> (7 - i % 8) & 1u;
+    return (unsigned)kh[i / 8] >> (7 - i % 8) & 1u;
 }
 
 static inline uint32_t bucket_of(const struct dsdn_tree *t, const uint8_t *kh)
@@ -78,7 +78,7 @@ static inline uint8_t *node_at(const struct dsdn_tree *t, size_t node)
 
 static inline unsigned class_of(const struct dsdn_tree *t, size_t node)
 {
-    return t->classes[node / 4] >> node % 4 * 2 & 3u;
+    return (unsigned)t->classes[node / 4] >> node % 4 * 2 & 3u;
 }
 
 static inline void mark_bucket(struct dsdn_tree *t, uint32_t bucket)
