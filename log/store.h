@@ -1,4 +1,4 @@
-/* store.h: the log directory: the durable canonical log of a network (architecture.md 5, protocol.md 11).
+/* store.h: the log directory: the durable canonical log of a network (protocol.md, sections 5 and 11).
  *
  *   DIR/genesis.bin    canonical bytes of GenesisDeclared, opaque here
  *   DIR/lock           held by the one writer (flock)

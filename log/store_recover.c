@@ -113,6 +113,7 @@ static int tail_is_closed(struct dsdn_store *s, uint64_t size, bool *closed, str
     int rc = dsdn_io_read_at(io_of(s), w->fd, bytes, sizeof bytes, w->next.offset, w->path, error);
     if (rc || !dsdn_segment_trailer_decode(bytes, &trailer)) return rc;
     *closed = trailer.bytes == w->next.offset && trailer.first_sequence == w->header.first_sequence &&
+              trailer.record_count == w->next.sequence - w->header.first_sequence &&
               trailer.last_sequence == w->next.sequence - 1 &&
               trailer.event_count == w->next.event - w->header.first_event &&
               dsdn_equal32(trailer.last_hash, w->next.head);

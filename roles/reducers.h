@@ -50,7 +50,7 @@ void dsdn_fire_assignment_end(struct dsdn_context *c, const uint8_t subject[68])
 /* dsdn_node_ban_clear removes the deadline of a ban that has an end; without one nothing happens. */
 void dsdn_node_ban_clear(struct dsdn_context *c, const struct dsdn_row_node *node);
 
-/* dsdn_leaf_draw is the leaf a new holder must prove (protocol.md, section 6; events.md 0x0204):
+/* dsdn_leaf_draw is the leaf a new holder must prove (protocol.md, section 6):
  * the first 8 bytes, little-endian, of H("dsdn/leaf/1", origin hash at assignment || chunk || node) mod
  * leaves. */
 uint32_t dsdn_leaf_draw(const uint8_t origin_hash[32], const uint8_t chunk[32], const uint8_t node[32],

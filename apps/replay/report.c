@@ -1,4 +1,4 @@
-/* report.c: what a run has shown, as the JSON object that scripts rely on (architecture.md, section 11) and
+/* report.c: what a run has shown, as the JSON object that scripts rely on (docs/man/dsdn-replay.1) and
  * as lines. */
 #include "apps/replay/run.h"
 

@@ -1,4 +1,4 @@
-/* node.c: the node registry (events.md, family 0x01; requirements COORD-1, GATE-1..6).  Stake cannot be
+/* node.c: the node registry (docs/reference/events.md, family node; requirements COORD-1, GATE-1..6).  Stake cannot be
  * judged yet (feature level 0), so a registered node is Pending until NodeStatusSet lets it in. */
 #include "roles/reducers.h"
 

@@ -1,4 +1,4 @@
-/* object.c: objects, their chunks, and their deletion (events.md, family 0x02; requirements COORD-3, STOR-6,
+/* object.c: objects, their chunks, and their deletion (docs/reference/events.md, family chunk; requirements COORD-3, STOR-6,
  * STOR-10).
  *
  * A chunk belongs to one place of one object: the same bytes twice need two encryptions.  That keeps one

@@ -1,4 +1,4 @@
-/* replica.c: replicas: assigned -> live -> suspect -> live or removed (events.md, family 0x02; requirements
+/* replica.c: replicas: assigned -> live -> suspect -> live or removed (docs/reference/events.md, family chunk; requirements
  * COORD-5, COORD-6, STOR-7, STOR-9).
  *
  * Placement rules here are those any plan must keep: the node is an Active storage node with room, its

@@ -1,4 +1,4 @@
-/* status.c: the life cycle of a node as decided by the authority or the founders (events.md, section 8):
+/* status.c: the life cycle of a node as decided by the authority or the founders (docs/formats/reducers.md):
  *
  *     from \ to      Pending  Active  Quarantined  Banned
  *     Pending           =       yes       yes        yes     Active: admitted (stake is not judged at feature

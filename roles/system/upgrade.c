@@ -1,4 +1,4 @@
-/* upgrade.c: scheduled protocol versions (events.md, family 0x0D).  The engine activates due rows at the
+/* upgrade.c: scheduled protocol versions (docs/reference/events.md, family upgrade).  The engine activates due rows at the
  * start of a batch: by da_origin.height, on a network without a primary by batch sequence. */
 #include "roles/reducers.h"
 
