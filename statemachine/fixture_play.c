@@ -109,6 +109,9 @@ static int write_outcomes(struct play *p, const struct dsdn_story_batch *b, stru
     uint32_t op = 0;
     for (uint32_t i = 0; i < b->bundle_cnt; i++) {
         const struct dsdn_story_bundle *bundle = &p->s->bundles[b->first_bundle + i];
+        if (i >= p->prepared.bundle_cnt || p->prepared.bundles[i].op_cnt != bundle->event_cnt)
+            return dsdn_story_fail(p->s, bundle->line, DSDN_E_MALFORMED, error,
+                                   "the bytes hold other events than the lines: a frame is one event");
         for (uint32_t k = 0; k < bundle->event_cnt; k++, op++) {
             const struct dsdn_story_event *said = &p->s->events[bundle->first_event + k];
             char is[64], wanted[64];

@@ -315,6 +315,19 @@ static void check_notices_other_outcomes(void **state)
     assert_int_equal(record_and_check(directory, BEGIN "batch\ndamage cut=1\n", &error), DSDN_E_TRANSCRIPT);
     assert_int_equal(record_and_check(directory, BEGIN "batch refused=FORMAT\ndamage cut=1\n", &error),
                      DSDN_E_TRANSCRIPT);
+    /* Two events in one frame line, and one in two: what the story says of each would be about another one.
+     */
+    assert_int_equal(record_and_check(directory,
+                                      BEGIN "batch\nbundle author=olga nonce=1 count=2 gives=NODE_UNKNOWN\n"
+                                            "frame 0901 01 20 $node1 0901 01 20 $node1\n",
+                                      &error),
+                     DSDN_E_MALFORMED);
+    assert_int_equal(record_and_check(directory,
+                                      BEGIN "batch\nbundle author=olga nonce=1 count=1 gives=NODE_UNKNOWN\n"
+                                            "frame 0901 01 20 $node1\nframe\n",
+                                      &error),
+                     DSDN_E_MALFORMED);
+    assert_non_null(strstr(error.message, "line 7: the bytes hold other events than the lines"));
     assert_int_equal(dsdn_fixture_record(&dsdn_catalogue, directory, false, &error), DSDN_E_EXISTS);
     remove_files(directory);
 }
