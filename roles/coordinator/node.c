@@ -37,14 +37,14 @@ static void zone_leave(struct dsdn_state *s, const struct dsdn_row_node *node)
 static void text_set(uint8_t *text, uint8_t *len, size_t cap, struct dsdn_view from)
 {
     memset(text, 0, cap);
-    memcpy(text, from.bytes, from.len);
+    if (from.len) memcpy(text, from.bytes, from.len); /* one that an old version lacks has no bytes */
     *len = (uint8_t)from.len;
 }
 #define TEXT_SET(row, column, view) text_set((row)->column, &(row)->column##_len, sizeof(row)->column, (view))
 
 static bool text_is(const uint8_t *text, uint8_t len, struct dsdn_view other)
 {
-    return len == other.len && memcmp(text, other.bytes, len) == 0;
+    return len == other.len && (len == 0 || memcmp(text, other.bytes, len) == 0);
 }
 
 /* Which role goes with which class: one rule for reducer, configuration and handshake (GATE-6). */
