@@ -1,5 +1,6 @@
-/* engine_util.h: what the tests of the engine share: a log of hand-made batches on any catalogue, SHA-256 by OpenSSL alone,
- * and snapshots of all rows.  Static functions only; every one fails the test when something unexpected happens. */
+/* engine_util.h: what the tests of the engine share: a log of hand-made batches on any catalogue, SHA-256 by
+ * OpenSSL alone, and snapshots of all rows.  Static functions only; every one fails the test when something
+ * unexpected happens. */
 #ifndef DSDN_TESTS_ENGINE_UTIL_H
 #define DSDN_TESTS_ENGINE_UTIL_H
 
@@ -78,7 +79,8 @@ struct log_options {
 struct log {
     const struct dsdn_catalogue *catalogue;
     struct dsdn_genesis genesis;
-    struct dsdn_sign_key authority, members[MEMBERS_MAX]; /* members in set order; a given genesis has its own */
+    struct dsdn_sign_key authority,
+        members[MEMBERS_MAX]; /* members in set order; a given genesis has its own */
     unsigned member_cnt;
     struct dsdn_engine *engine;
     struct dsdn_batch_builder *builder;
@@ -100,7 +102,8 @@ static inline struct dsdn_sign_key key_of(uint8_t number)
 
 static inline int key_order(const void *a, const void *b)
 {
-    return memcmp(((const struct dsdn_sign_key *)a)->public_key, ((const struct dsdn_sign_key *)b)->public_key, 32);
+    return memcmp(((const struct dsdn_sign_key *)a)->public_key,
+                  ((const struct dsdn_sign_key *)b)->public_key, 32);
 }
 
 #define log_must(l, call) log_must_((l), (call), #call, __FILE__, __LINE__)
@@ -171,11 +174,14 @@ static inline void log_genesis(struct log *l, const struct log_options *options)
 
 static inline void log_open(struct log *l, const struct log_options *options)
 {
-    *l = (struct log){.catalogue = options->catalogue, .member_cnt = options->members, .error = DSDN_ERROR_INIT};
+    *l = (struct log){
+        .catalogue = options->catalogue, .member_cnt = options->members, .error = DSDN_ERROR_INIT};
     l->authority = key_of(200);
     if (options->genesis)
-        log_must(l, dsdn_genesis_decode(&l->genesis, options->genesis->bytes, options->genesis->len, &l->error));
-    else log_genesis(l, options);
+        log_must(l,
+                 dsdn_genesis_decode(&l->genesis, options->genesis->bytes, options->genesis->len, &l->error));
+    else
+        log_genesis(l, options);
     log_must(l, dsdn_engine_new(l->catalogue, &options->engine, &l->engine, &l->error));
     log_must(l, dsdn_engine_genesis(l->engine, l->genesis.bytes, l->genesis.len, &l->error));
     l->builder = dsdn_batch_builder_new();
@@ -197,11 +203,12 @@ static inline void log_bundle(struct log *l, uint8_t kind, const struct dsdn_sig
                               uint64_t valid_until)
 {
     l->author = author;
-    log_must(l, dsdn_batch_builder_begin(l->builder, kind, author ? author->public_key : NULL, nonce, valid_until,
-                                         &l->error));
+    log_must(l, dsdn_batch_builder_begin(l->builder, kind, author ? author->public_key : NULL, nonce,
+                                         valid_until, &l->error));
 }
 
-static inline void log_event_raw(struct log *l, uint16_t type, uint8_t version, const void *payload, uint32_t len)
+static inline void log_event_raw(struct log *l, uint16_t type, uint8_t version, const void *payload,
+                                 uint32_t len)
 {
     log_must(l, dsdn_batch_builder_event(l->builder, type, version, payload, len, &l->error));
 }
@@ -231,7 +238,8 @@ static inline void log_prepare(struct log *l)
     assert_non_null(l->batch);
     memcpy(l->batch, view.bytes, view.len);
     l->batch_len = view.len;
-    log_must(l, dsdn_prepare(&l->prepared, l->catalogue, dsdn_engine_seed(l->engine), l->batch, l->batch_len, &l->error));
+    log_must(l, dsdn_prepare(&l->prepared, l->catalogue, dsdn_engine_seed(l->engine), l->batch, l->batch_len,
+                             &l->error));
 }
 
 static inline int log_judge(struct log *l)
@@ -315,8 +323,8 @@ static inline void snapshot_free(struct snapshot *s)
     *s = (struct snapshot){NULL, 0};
 }
 
-/* The same rows in the tables whose id is at least `from`: SNAPSHOT_ALL; or behind head, outcome counters and nonces, which
- * every batch may change; or behind all tables of the system. */
+/* The same rows in the tables whose id is at least `from`: SNAPSHOT_ALL; or behind head, outcome counters and
+ * nonces, which every batch may change; or behind all tables of the system. */
 enum { SNAPSHOT_ALL = 0, SNAPSHOT_FACTS = 4, SNAPSHOT_ROLES = 0x100 };
 static inline bool snapshot_same(const struct snapshot *a, const struct snapshot *b, uint16_t from)
 {
@@ -326,7 +334,8 @@ static inline bool snapshot_same(const struct snapshot *a, const struct snapshot
     if (a->cnt - i != b->cnt - k) return false;
     for (; i < a->cnt; i++, k++) {
         const struct row_hashes *x = &a->rows[i], *y = &b->rows[k];
-        if (x->table != y->table || memcmp(x->kh, y->kh, 32) != 0 || memcmp(x->vh, y->vh, 32) != 0) return false;
+        if (x->table != y->table || memcmp(x->kh, y->kh, 32) != 0 || memcmp(x->vh, y->vh, 32) != 0)
+            return false;
     }
     return true;
 }

@@ -1,5 +1,5 @@
-/* probe.h: a catalogue for tests of the engine: deadlines, schedules, author classes and versions, each in an event that does
- * nothing else.  Defined in the one file of a test that includes this. */
+/* probe.h: a catalogue for tests of the engine: deadlines, schedules, author classes and versions, each in an
+ * event that does nothing else.  Defined in the one file of a test that includes this. */
 #ifndef DSDN_TESTS_PROBE_H
 #define DSDN_TESTS_PROBE_H
 
@@ -140,7 +140,10 @@ static void probe_fire_cascade(struct dsdn_context *c, const uint8_t subject[68]
 
 static const struct dsdn_deadline_kind probe_deadlines[] = {
     {PROBE_KIND_TRACE, "trace", "writes a trace row", probe_fire_trace, {{PROBE_NUMBER_trace, 1}, {0, 0}}},
-    {PROBE_KIND_CASCADE, "cascade", "sets another one", probe_fire_cascade,
+    {PROBE_KIND_CASCADE,
+     "cascade",
+     "sets another one",
+     probe_fire_cascade,
      {{PROBE_NUMBER_trace, 1}, {PROBE_NUMBER_deadline, 1}}},
     {0, NULL, NULL, NULL, {{0, 0}, {0, 0}}},
 };

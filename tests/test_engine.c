@@ -1,5 +1,5 @@
-/* The engine through its public interface, rule by rule of protocol.md, sections 4, 5, 10 and 11, on the catalogue of
- * probe.h.  What the engine hashes is computed again here with OpenSSL. */
+/* The engine through its public interface, rule by rule of protocol.md, sections 4, 5, 10 and 11, on the
+ * catalogue of probe.h.  What the engine hashes is computed again here with OpenSSL. */
 #include "tests/engine_util.h"
 #include "tests/probe.h"
 
@@ -49,8 +49,8 @@ static void authority(struct log *l)
 }
 
 /* One bundle of one claim. */
-static void claim(struct log *l, uint8_t kind, const struct dsdn_sign_key *author, uint64_t nonce, uint64_t valid_until,
-                  uint64_t value)
+static void claim(struct log *l, uint8_t kind, const struct dsdn_sign_key *author, uint64_t nonce,
+                  uint64_t valid_until, uint64_t value)
 {
     log_bundle(l, kind, author, nonce, valid_until);
     mark_claimed(l, (uint8_t)value, value);
@@ -114,6 +114,8 @@ static void test_authority(void **state)
     log_close(&l);
 }
 
+static const uint8_t heir_root[32] = {1};
+
 static void replace_authority(struct log *l, const uint8_t publisher[32])
 {
     static const struct dsdn_ev_authority_replaced none;
@@ -132,8 +134,8 @@ static int judge_takeover(struct log *l, unsigned signers, const uint8_t *batch_
     struct dsdn_certificate certificate;
     memset(l->next.publisher, 0, 32);
     log_prepare(l);
-    dsdn_certificate_message(l->genesis.hash, 0, l->next.sequence, batch_hash ? batch_hash : l->prepared.batch.hash,
-                             message);
+    dsdn_certificate_message(l->genesis.hash, 0, l->next.sequence,
+                             batch_hash ? batch_hash : l->prepared.batch.hash, message);
     for (unsigned i = 0; i < signers; i++) {
         dsdn_sign(&l->members[i], message, signatures[i]);
         list[i] = signatures[i];
@@ -166,10 +168,20 @@ static void test_takeover(void **state)
     assert_int_equal(judge_takeover(&l, 4, NULL), DSDN_E_AUTHORITY); /* two bundles */
     log_begin(&l);
     log_bundle(&l, DSDN_BUNDLE_POOL, &heir, 0, 0);
-    log_event(&l, dsdn_EVENT_authority_replaced, 1, &(struct dsdn_ev_authority_replaced){.publisher = heir.public_key});
+    log_event(&l, dsdn_EVENT_authority_replaced, 1,
+              &(struct dsdn_ev_authority_replaced){.publisher = heir.public_key});
     log_end(&l);
     assert_int_equal(judge_takeover(&l, 4, NULL), DSDN_E_AUTHORITY); /* not the authority's bundle */
     log_begin(&l);
+
+    static const struct dsdn_ev_checkpoint_declared other = {.sequence = 0, .root = heir_root};
+    authority(&l);
+    log_event(&l, dsdn_EVENT_checkpoint_declared, 1, &other);
+    log_end(&l);
+    assert_int_equal(judge_takeover(&l, 4, NULL), DSDN_E_AUTHORITY); /* another event */
+    log_begin(&l);
+    replace_authority(&l, heir.public_key);
+    log_expect(&l, DSDN_E_AUTHORITY); /* by the authority itself: only a quorum may */
 
     replace_authority(&l, heir.public_key);
     log_must(&l, judge_takeover(&l, 3, NULL));
@@ -373,13 +385,18 @@ static void test_batch_max(void **state)
     struct log l;
     enum { LEAST = 1114112 };
     for (int over = 0; over < 2; over++) {
-        log_open(&l, &(struct log_options){.catalogue = &neutral_catalogue, .parameters = {{"batch_max", LEAST}}});
+        log_open(
+            &l, &(struct log_options){.catalogue = &neutral_catalogue, .parameters = {{"batch_max", LEAST}}});
         authority(&l);
         size_t left = LEAST + (size_t)over - DSDN_BATCH_FIXED_LEN - dsdn_batch_builder_size(l.builder);
         while (left) {
-            size_t fixed = 3 + 3 + 8 + 32 + 32 + 8 + 2 + 3; /* frame with its 3-byte length, fields, 3-byte length */
-            size_t len = left > 2 * fixed + 60000 + 16384 ? 60000 : left > fixed + 65535 ? 32768 : left - fixed;
-            struct neutral_ev_chunk_declared e = {.chunk = id_of(1), .uploader = id_of(2), .meta = {meta, len}};
+            /* Type and version, length of 3 bytes, fields, length of 3 bytes. */
+            size_t fixed = 3 + 3 + 8 + 32 + 32 + 8 + 2 + 3;
+            size_t len = left > 2 * fixed + 60000 + 16384 ? 60000
+                         : left > fixed + 65535           ? 32768
+                                                          : left - fixed;
+            struct neutral_ev_chunk_declared e = {
+                .chunk = id_of(1), .uploader = id_of(2), .meta = {meta, len}};
             size_t before = dsdn_batch_builder_size(l.builder);
             log_event(&l, neutral_EVENT_chunk_declared, 1, &e);
             left -= dsdn_batch_builder_size(l.builder) - before;
@@ -438,7 +455,8 @@ static void test_backlog(void **state)
 /* ---- outcomes of bundles ---- */
 
 /* The outcome of a claim in a batch of its own. */
-static uint8_t try_nonce(struct log *l, const struct dsdn_sign_key *author, uint64_t nonce, uint64_t valid_until)
+static uint8_t try_nonce(struct log *l, const struct dsdn_sign_key *author, uint64_t nonce,
+                         uint64_t valid_until)
 {
     static uint64_t value = 100;
     claim(l, DSDN_BUNDLE_POOL, author, nonce, valid_until, ++value == PROBE_CODE_THIRTEEN ? ++value : value);
@@ -520,7 +538,8 @@ static void test_nonce_model(void **state)
         accepted[cnt++] = nonce;
         if (nonce > highest) highest = nonce;
     }
-    assert_true(outcomes[DSDN_OUTCOME_OK] && outcomes[DSDN_OUTCOME_STALE] && outcomes[DSDN_OUTCOME_DUPLICATE]);
+    assert_true(outcomes[DSDN_OUTCOME_OK] && outcomes[DSDN_OUTCOME_STALE] &&
+                outcomes[DSDN_OUTCOME_DUPLICATE]);
     log_close(&l);
 }
 
@@ -577,7 +596,8 @@ static void test_context(void **state)
     log_end(&l);
     claim(&l, DSDN_BUNDLE_POOL, &author, 0, 0, 2);
     log_bundle(&l, DSDN_BUNDLE_POOL, &author, 1, 0);
-    log_event(&l, probe_EVENT_mark_claimed, 1, &(struct probe_ev_mark_claimed){id_of(3), 99}); /* v1: no value */
+    log_event(&l, probe_EVENT_mark_claimed, 1,
+              &(struct probe_ev_mark_claimed){id_of(3), 99}); /* v1: no value */
     log_end(&l);
     l.next.time_ms = 1234;
     log_apply(&l);
@@ -600,7 +620,8 @@ static void test_context(void **state)
 
 /* ---- hashes ---- */
 
-/* T = H("dsdn/outcomes/1", T_prev || batch_hash || {ordinal u64, outcome u8, code u16} of every event that is not OK). */
+/* T = H("dsdn/outcomes/1", T_prev || batch_hash || {ordinal u64, outcome u8, code u16} of every event that is
+ * not OK). */
 static void test_transcript(void **state)
 {
     (void)state;
@@ -614,10 +635,10 @@ static void test_transcript(void **state)
         uint64_t base = dsdn_head(log_state(&l))->event_count;
         if (batch < 2) {
             authority(&l);
-            mark_set(&l, 1, batch + 1);  /* OK */
-            mark_set(&l, 1, batch + 1);  /* NO_EFFECT */
-            mark_set(&l, 2, 13);         /* PRECONDITION 13 */
-            mark_claimed(&l, 3, 3);      /* NOT_AUTHORISED */
+            mark_set(&l, 1, batch + 1); /* OK */
+            mark_set(&l, 1, batch + 1); /* NO_EFFECT */
+            mark_set(&l, 2, 13);        /* PRECONDITION 13 */
+            mark_claimed(&l, 3, 3);     /* NOT_AUTHORISED */
             log_end(&l);
             claim(&l, DSDN_BUNDLE_POOL, &author, 5, 0, 40 + batch); /* OK, then DUPLICATE */
         }
@@ -630,7 +651,8 @@ static void test_transcript(void **state)
             evp_number(&h, base + 2, 8), evp_number(&h, DSDN_OUTCOME_PRECONDITION, 1), evp_number(&h, 13, 2);
             evp_number(&h, base + 3, 8), evp_number(&h, DSDN_OUTCOME_NOT_AUTHORISED, 1), evp_number(&h, 0, 2);
         }
-        if (batch == 1) evp_number(&h, base + 4, 8), evp_number(&h, DSDN_OUTCOME_DUPLICATE, 1), evp_number(&h, 0, 2);
+        if (batch == 1)
+            evp_number(&h, base + 4, 8), evp_number(&h, DSDN_OUTCOME_DUPLICATE, 1), evp_number(&h, 0, 2);
         evp_end(&h, expected);
         memcpy(got, dsdn_head(log_state(&l))->transcript, 32);
         assert_memory_equal(got, expected, 32);
@@ -704,7 +726,8 @@ static void test_event_ids(void **state)
     assert_int_equal(op, p->op_cnt);
     assert_memory_equal(p->event_id_sum, sum, 32);
 
-    l.batch[DSDN_BATCH_FIXED_LEN + DSDN_BUNDLE_LEN + 10] ^= 1; /* inside the first payload: canonical, but not signed */
+    /* A bit inside the first payload: canonical still, but not what was signed. */
+    l.batch[DSDN_BATCH_FIXED_LEN + DSDN_BUNDLE_LEN + 10] ^= 1;
     log_must(&l, dsdn_prepare(p, l.catalogue, dsdn_engine_seed(l.engine), l.batch, l.batch_len, &l.error));
     assert_int_equal(dsdn_prepare_hashes(&p, 1, DSDN_CHECK_BODY, &l.error), DSDN_E_BODY_HASH);
     log_must(&l, dsdn_prepare_hashes(&p, 1, DSDN_CHECK_SIGNATURES, &l.error));
@@ -724,7 +747,8 @@ static void fill(struct log *l, unsigned batches)
         arm(l, DSDN_CLOCK_TIME, 5000 + b, PROBE_KIND_TRACE, b);
         arm(l, DSDN_CLOCK_TIME, 1500, PROBE_KIND_CASCADE, b);
         for (uint8_t i = 0; i < 5; i++)
-            log_event(l, probe_EVENT_mark_erased, 1, &(struct probe_ev_mark_erased){id_of((uint8_t)(i * 3 + b * 11))});
+            log_event(l, probe_EVENT_mark_erased, 1,
+                      &(struct probe_ev_mark_erased){id_of((uint8_t)(i * 3 + b * 11))});
         log_end(l);
         claim(l, DSDN_BUNDLE_POOL, &author, b, 0, 250 + b);
         l->next.time_ms += 300;
@@ -829,9 +853,12 @@ static void changes(const struct snapshot *a, const struct snapshot *b, uint8_t 
     for (size_t i = 0, k = 0; i < a->cnt || k < b->cnt;) {
         const struct row_hashes *x = i < a->cnt ? &a->rows[i] : NULL, *y = k < b->cnt ? &b->rows[k] : NULL;
         int order = !x ? 1 : !y ? -1 : row_order(x, y);
-        if (order < 0) put_change(&h, x, NULL);
-        else if (order > 0) put_change(&h, NULL, y);
-        else if (memcmp(x->vh, y->vh, 32) != 0) put_change(&h, x, y);
+        if (order < 0)
+            put_change(&h, x, NULL);
+        else if (order > 0)
+            put_change(&h, NULL, y);
+        else if (memcmp(x->vh, y->vh, 32) != 0)
+            put_change(&h, x, y);
         i += order <= 0;
         k += order >= 0;
     }
@@ -846,15 +873,17 @@ static void test_fingerprint(void **state)
     log_open(&l, &(struct log_options){.catalogue = &probe_catalogue, .engine = {.fingerprint = true}});
     for (int i = 0; i < 8; i++) {
         struct snapshot before = snapshot_take(log_state(&l));
-        if (i == 5) log_apply(&l); /* an empty batch changes the head and nothing else */
-        else if (i == 6) {         /* a row is made, changed and erased; another erased and made again as it was */
+        if (i == 5)
+            log_apply(&l); /* an empty batch changes the head and nothing else */
+        else if (i == 6) { /* a row is made, changed and erased; another erased and made again as it was */
             authority(&l);
             mark_set(&l, 255, 1);
             mark_set(&l, 255, 2);
             log_event(&l, probe_EVENT_mark_erased, 1, &(struct probe_ev_mark_erased){id_of(255)});
             log_end(&l);
             log_apply(&l);
-        } else fill(&l, 1);
+        } else
+            fill(&l, 1);
         struct snapshot after = snapshot_take(log_state(&l));
         changes(&before, &after, expected);
         assert_int_equal(dsdn_engine_fingerprint(l.engine, got, NULL), 0);
@@ -883,7 +912,8 @@ static void test_deadline_order(void **state)
     arm(&l, DSDN_CLOCK_HEIGHT, 260, PROBE_KIND_TRACE, 6);
     arm(&l, DSDN_CLOCK_HEIGHT, 301, PROBE_KIND_TRACE, 99); /* not yet */
     arm(&l, DSDN_CLOCK_OBJECTION, 2999, PROBE_KIND_TRACE, 5);
-    arm(&l, DSDN_CLOCK_OBJECTION, 3001, PROBE_KIND_TRACE, 99); /* batch time 3003 reaches it, origin time 3000 does not */
+    arm(&l, DSDN_CLOCK_OBJECTION, 3001, PROBE_KIND_TRACE,
+        99); /* batch time 3003 reaches it, origin time 3000 does not */
     arm(&l, DSDN_CLOCK_TIME, 3003, PROBE_KIND_TRACE, 10);
     arm(&l, DSDN_CLOCK_TIME, 3004, PROBE_KIND_TRACE, 99);
     arm(&l, DSDN_CLOCK_TIME, 2600, PROBE_KIND_TRACE, 50);
@@ -960,13 +990,15 @@ static void test_deadline_budget(void **state)
 {
     (void)state;
     struct log l;
-    log_open(&l, &(struct log_options){.catalogue = &probe_catalogue, .parameters = {{"deadline_budget", 5}}});
+    log_open(&l,
+             &(struct log_options){.catalogue = &probe_catalogue, .parameters = {{"deadline_budget", 5}}});
     authority(&l);
     for (uint64_t i = 0; i < 4; i++) arm(&l, DSDN_CLOCK_TIME, 2000, PROBE_KIND_CASCADE, i * 10);
     log_end(&l);
     log_apply(&l);
     l.next.time_ms = 2000;
-    log_apply(&l); /* 4 are due: valid with bundles too.  A cascade's child (due 0) fires before the next cascade */
+    log_apply(
+        &l); /* 4 are due: valid with bundles too.  A cascade's child (due 0) fires before the next cascade */
     static const uint64_t subjects[] = {0, 1, 10, 11, 20, 21, 30, 31};
     assert_int_equal(trace_count(&l), 5);
     log_apply(&l);
@@ -1009,7 +1041,8 @@ static void test_parameters(void **state)
     log_close(&l);
 }
 
-/* A new deadline_budget counts from the batch behind the one that brings it: validity is judged by the state before. */
+/* A new deadline_budget counts from the batch behind the one that brings it: validity is judged by the state
+ * before. */
 static void test_budget_changes_behind_its_batch(void **state)
 {
     (void)state;

@@ -1,6 +1,6 @@
 /* link: --wrap=malloc --wrap=calloc --wrap=realloc --wrap=mmap --wrap=mremap */
-/* Every allocation of an engine's life fails in turn, for each kind of log: NO_MEMORY and nothing else, the state is what it
- * was, and going on with memory leads to the root of an undisturbed run. */
+/* Every allocation of an engine's life fails in turn, for each kind of log: NO_MEMORY and nothing else, the
+ * state is what it was, and going on with memory leads to the root of an undisturbed run. */
 #include "tests/random_log.h"
 
 #include "roles/dsdn.h"
@@ -62,8 +62,8 @@ static void span_make(struct span *s, struct random_log *r, const struct dsdn_ge
 {
     struct log l;
     log_open(&l, &(struct log_options){.catalogue = catalogue, .genesis = genesis});
-    *s = (struct span){.catalogue = catalogue, .fingerprint = fingerprint,
-                       .genesis = copy(l.genesis.bytes, l.genesis.len)};
+    *s = (struct span){
+        .catalogue = catalogue, .fingerprint = fingerprint, .genesis = copy(l.genesis.bytes, l.genesis.len)};
     size_t at = 0;
     for (int i = 0; i < BATCHES; i++) {
         for (size_t end = r->cnt * ((size_t)i + 1) / BATCHES; at < end; at++)
@@ -76,8 +76,8 @@ static void span_make(struct span *s, struct random_log *r, const struct dsdn_ge
     log_close(&l);
 }
 
-/* One life: new engine, all batches, a root after each second one.  An allocation that fails is repeated with memory; what
- * was there before the failed call must still be there. */
+/* One life: new engine, all batches, a root after each second one.  An allocation that fails is repeated with
+ * memory; what was there before the failed call must still be there. */
 static bool live(const struct span *s, unsigned n, unsigned *failures)
 {
     struct dsdn_engine *e = NULL;
@@ -98,7 +98,8 @@ static bool live(const struct span *s, unsigned n, unsigned *failures)
         rc = batch_apply(e, &p, &s->batches[i], &error);
         if (rc) {
             fail_nth(0);
-            if (rc != DSDN_E_NO_MEMORY) fail_msg("allocation %u: %s: %s", n, dsdn_error_name(rc), error.message);
+            if (rc != DSDN_E_NO_MEMORY)
+                fail_msg("allocation %u: %s: %s", n, dsdn_error_name(rc), error.message);
             assert_int_equal(error.code, DSDN_E_NO_MEMORY);
             failed = true;
             assert_int_equal(dsdn_head(dsdn_engine_state(e))->sequence, i); /* nothing happened */
@@ -132,7 +133,8 @@ static bool live(const struct span *s, unsigned n, unsigned *failures)
 static void every_allocation(struct span *s)
 {
     unsigned failures = 0;
-    for (unsigned n = 1; !live(s, n, &failures); n++) {}
+    for (unsigned n = 1; !live(s, n, &failures); n++) {
+    }
     assert_true(failures > 100);
     span_close(s);
 }
@@ -177,8 +179,9 @@ static void test_probe(void **state)
             for (uint64_t k = 0; k < 50; k++) {
                 dsdn_store32(id + 4, (uint32_t)k);
                 log_event(&l, probe_EVENT_mark_set, 1, &(struct probe_ev_mark_set){id, 20 + k});
-                log_event(&l, probe_EVENT_armed, 1,
-                          &(struct probe_ev_armed){DSDN_CLOCK_TIME, 1000 + 100 * i + k % 90, 1 + k % 2, k * 2});
+                log_event(
+                    &l, probe_EVENT_armed, 1,
+                    &(struct probe_ev_armed){DSDN_CLOCK_TIME, 1000 + 100 * i + k % 90, 1 + k % 2, k * 2});
             }
             log_end(&l);
             l.next.time_ms = 1000 + 100 * i;

@@ -1,4 +1,5 @@
-/* Properties of the engine over random logs of every catalogue, and a model of the neutral one that agrees with it. */
+/* Properties of the engine over random logs of every catalogue, and a model of the neutral one that agrees
+ * with it. */
 #include "tests/random_log.h"
 
 #include "roles/dsdn.h"
@@ -39,7 +40,8 @@ static int batches_next(struct dsdn_source *s, struct dsdn_buffer *buffer, struc
     int rc = dsdn_buffer_reserve(buffer, v->len, error);
     if (rc) return rc;
     memcpy(buffer->bytes, v->bytes, v->len);
-    *record = (struct dsdn_record){.sequence = b->at++, .batch = buffer->bytes, .len = v->len, .file = "memory"};
+    *record =
+        (struct dsdn_record){.sequence = b->at++, .batch = buffer->bytes, .len = v->len, .file = "memory"};
     return DSDN_OK;
 }
 
@@ -64,8 +66,8 @@ static void batches_free(struct batches *b)
 
 enum cut { CUT_EVENT, CUT_UNIT, CUT_TIME };
 
-/* Applies all units; with CUT_EVENT every event of the authority is a batch of its own, with CUT_TIME a batch holds
- * everything of one time.  into may be NULL. */
+/* Applies all units; with CUT_EVENT every event of the authority is a batch of its own, with CUT_TIME a batch
+ * holds everything of one time.  into may be NULL. */
 static void apply_cut(struct log *l, const struct random_log *r, enum cut cut, struct batches *into)
 {
     for (size_t i = 0; i < r->cnt; i++) {
@@ -96,10 +98,12 @@ static void check_same_state(const struct dsdn_roots *a, const struct dsdn_roots
 
 /* ---- determinism ---- */
 
-static int replay(struct log *l, struct batches *b, unsigned jobs, uint64_t root_every, struct dsdn_roots *roots)
+static int replay(struct log *l, struct batches *b, unsigned jobs, uint64_t root_every,
+                  struct dsdn_roots *roots)
 {
     /* Batches of a generated log are cut again here, by somebody who has not its authority's key. */
-    uint32_t signatures = dsdn_equal32(dsdn_head(log_state(l))->authority, l->authority.public_key) ? DSDN_CHECK_SIGNATURES : 0;
+    uint32_t signatures =
+        dsdn_equal32(dsdn_head(log_state(l))->authority, l->authority.public_key) ? DSDN_CHECK_SIGNATURES : 0;
     struct dsdn_replay_options options = {.jobs = jobs,
                                           .checks = DSDN_CHECK_BODY | DSDN_CHECK_EVENT_IDS | signatures,
                                           .end = UINT64_MAX,
@@ -130,7 +134,8 @@ static void test_deterministic(void **state)
                 struct log again;
                 struct dsdn_engine_options engine = {
                     .hash_seed = i * 0x9e3779b97f4a7c15u, .initial_rows = i % 3 * 700, .fingerprint = i == 5};
-                log_open(&again, &(struct log_options){.catalogue = l.catalogue, .engine = engine, .genesis = &l.genesis});
+                log_open(&again, &(struct log_options){
+                                     .catalogue = l.catalogue, .engine = engine, .genesis = &l.genesis});
                 log_must(&again, replay(&again, &b, 1 + i % 4, i / 4 * 3, &got));
                 check_same_state(&expected, &got, true);
                 log_close(&again);
@@ -151,8 +156,8 @@ static void test_replay_stops_at_the_same_batch(void **state)
     log_make(&l, &r, NEUTRAL, 9, 60, NULL);
     apply_cut(&l, &r, CUT_UNIT, &b);
     log_close(&l);
-    ((uint8_t *)(uintptr_t)b.list[31].bytes)[DSDN_HEADER_LEN] ^= 1;          /* a signature */
-    ((uint8_t *)(uintptr_t)b.list[40].bytes)[b.list[40].len - 1] ^= 0x80;    /* a body */
+    ((uint8_t *)(uintptr_t)b.list[31].bytes)[DSDN_HEADER_LEN] ^= 1;       /* a signature */
+    ((uint8_t *)(uintptr_t)b.list[40].bytes)[b.list[40].len - 1] ^= 0x80; /* a body */
     struct dsdn_roots first, got;
     for (unsigned jobs = 1; jobs <= 4; jobs++) {
         log_open(&l, &(struct log_options){.catalogue = &neutral_catalogue});
@@ -201,7 +206,8 @@ static void test_cuts(void **state)
 /* ---- what refusals leave ---- */
 
 /* Applies [from, to) of a unit as a batch.  Unless something in it was OK, rows are what they were. */
-static bool apply_watched(struct log *l, const struct random_log *r, const struct unit *u, uint32_t from, uint32_t to)
+static bool apply_watched(struct log *l, const struct random_log *r, const struct unit *u, uint32_t from,
+                          uint32_t to)
 {
     bool ok = false;
     l->next.time_ms = u->time_ms;
@@ -257,8 +263,8 @@ static void test_twice(void **state)
     apply_cut(&l, &r, CUT_UNIT, &b);
     roots_of(&l, &before);
     for (size_t i = 0; i < b.cnt; i++) {
-        log_must(&l, dsdn_prepare(&l.prepared, l.catalogue, dsdn_engine_seed(l.engine), b.list[i].bytes, b.list[i].len,
-                                  &l.error));
+        log_must(&l, dsdn_prepare(&l.prepared, l.catalogue, dsdn_engine_seed(l.engine), b.list[i].bytes,
+                                  b.list[i].len, &l.error));
         assert_int_equal(log_judge(&l), DSDN_E_CHAIN);
     }
     roots_of(&l, &after);
@@ -329,8 +335,9 @@ static dsdn_outcome model_apply(struct model *m, const struct random_event *even
 {
     union dsdn_decoded decoded;
     const void *fields = decoded.bytes;
-    assert_int_equal(dsdn_event_decode(&neutral_event_table.events[event->event], event->version, event->payload, event->len,
-                                       &decoded, NULL), 0);
+    assert_int_equal(dsdn_event_decode(&neutral_event_table.events[event->event], event->version,
+                                       event->payload, event->len, &decoded, NULL),
+                     0);
     uint16_t code;
     switch (event->event) {
     case neutral_EVENT_node_registered: {
@@ -371,7 +378,8 @@ static dsdn_outcome model_apply(struct model *m, const struct random_event *even
         struct model_chunk *chunk = model_chunk(m, e->chunk);
         int at = model_replica(chunk, e->node);
         if (at < 0) return DSDN_OUTCOME_NO_EFFECT;
-        for (chunk->replica_cnt--; at < chunk->replica_cnt; at++) memcpy(chunk->replicas[at], chunk->replicas[at + 1], 32);
+        for (chunk->replica_cnt--; at < chunk->replica_cnt; at++)
+            memcpy(chunk->replicas[at], chunk->replicas[at + 1], 32);
         return DSDN_OUTCOME_OK;
     }
     case neutral_EVENT_delete_requested: {
@@ -404,8 +412,9 @@ static void model_compare(struct model *m, const struct dsdn_state *s)
         uint32_t row = neutral_node_find(s, want->id);
         assert_int_not_equal(row, DSDN_NO_ROW);
         const struct neutral_row_node *got = neutral_node_at(s, row);
-        assert_true(got->capacity == want->capacity && got->stake == want->stake && got->registered == want->registered &&
-                    got->zone == want->zone && got->address_len == want->address_len);
+        assert_true(got->capacity == want->capacity && got->stake == want->stake &&
+                    got->registered == want->registered && got->zone == want->zone &&
+                    got->address_len == want->address_len);
         assert_memory_equal(got->address, want->address, want->address_len);
     }
     for (int i = 0; i < m->chunk_cnt; i++) {
@@ -415,7 +424,8 @@ static void model_compare(struct model *m, const struct dsdn_state *s)
         const struct neutral_row_chunk *got = neutral_chunk_at(s, row);
         assert_memory_equal(got->uploader, want->uploader, 32);
         assert_true(got->size == want->size && got->declared == want->declared && got->rf == want->rf &&
-                    got->policy == want->policy && got->deleted == want->deleted && got->replicas_cnt == want->replica_cnt);
+                    got->policy == want->policy && got->deleted == want->deleted &&
+                    got->replicas_cnt == want->replica_cnt);
         for (int k = 0; k < want->replica_cnt; k++)
             assert_true(model_replica(want, neutral_node_at(s, got->replicas[k])->id) >= 0);
     }
@@ -450,7 +460,8 @@ static void test_model(void **state)
         log_close(&l);
     }
     assert_true(outcomes[DSDN_OUTCOME_OK] > 10000 && outcomes[DSDN_OUTCOME_NO_EFFECT] > 1000);
-    assert_true(codes[NEUTRAL_CODE_UNKNOWN] && codes[NEUTRAL_CODE_NOT_LIVE] && codes[NEUTRAL_CODE_BELOW_ZERO]);
+    assert_true(codes[NEUTRAL_CODE_UNKNOWN] && codes[NEUTRAL_CODE_NOT_LIVE] &&
+                codes[NEUTRAL_CODE_BELOW_ZERO]);
 }
 
 /* The eleventh replica: the random logs have too few nodes for it. */
@@ -461,7 +472,8 @@ static void test_ten_replicas(void **state)
     uint8_t chunk[32] = {1}, node[32] = {2}, zero[32] = {0};
     log_open(&l, &(struct log_options){.catalogue = &neutral_catalogue});
     log_bundle(&l, DSDN_BUNDLE_AUTHORITY, NULL, 0, 0);
-    log_event(&l, neutral_EVENT_chunk_declared, 1, &(struct neutral_ev_chunk_declared){.chunk = chunk, .uploader = zero});
+    log_event(&l, neutral_EVENT_chunk_declared, 1,
+              &(struct neutral_ev_chunk_declared){.chunk = chunk, .uploader = zero});
     for (node[1] = 0; node[1] <= MODEL_REPLICAS; node[1]++) {
         log_event(&l, neutral_EVENT_node_registered, 1, &(struct neutral_ev_node_registered){.node = node});
         log_event(&l, neutral_EVENT_replica_added, 1,
@@ -478,12 +490,9 @@ static void test_ten_replicas(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_deterministic),
-        cmocka_unit_test(test_replay_stops_at_the_same_batch),
-        cmocka_unit_test(test_cuts),
-        cmocka_unit_test(test_refusals_change_nothing),
-        cmocka_unit_test(test_twice),
-        cmocka_unit_test(test_model),
+        cmocka_unit_test(test_deterministic), cmocka_unit_test(test_replay_stops_at_the_same_batch),
+        cmocka_unit_test(test_cuts),          cmocka_unit_test(test_refusals_change_nothing),
+        cmocka_unit_test(test_twice),         cmocka_unit_test(test_model),
         cmocka_unit_test(test_ten_replicas),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

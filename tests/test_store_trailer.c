@@ -1,16 +1,17 @@
-/* A crash between closing a segment and recording that leaves a trailer beyond the durable length.  Recovery keeps it only if
- * every reader will take it; fuzzing found one that the writer kept and readers refused. */
+/* A crash between closing a segment and recording that leaves a trailer beyond the durable length.  Recovery
+ * keeps it only if every reader will take it; fuzzing found one that the writer kept and readers refused. */
 #include "tests/store_util.h"
 
 #include "log/segment.h"
 
 enum { SEGMENT = 600, BATCH = 48 };
 
-/* Closes a segment, goes back to the durable record from before, adds `delta` to the u64 at `offset` of the trailer, makes its
- * checksum right, and lets a writer recover. */
+/* Closes a segment, goes back to the durable record from before, adds `delta` to the u64 at `offset` of the
+ * trailer, makes its checksum right, and lets a writer recover. */
 static uint64_t recover(size_t offset, uint64_t delta)
 {
-    struct path dir = scratch_make(), log = sub(&dir, "log"), durable = sub(&log, "durable"), segments = sub(&log, "segments");
+    struct path dir = scratch_make(), log = sub(&dir, "log"), durable = sub(&log, "durable"),
+                segments = sub(&log, "segments");
     struct path first = sub(&segments, "000000000000.seg");
     struct dsdn_store_report report;
     struct dsdn_store_info info;
@@ -48,8 +49,8 @@ static void test_trailers(void **state)
 {
     (void)state;
     assert_int_equal(recover(8, 0), 0);
-    static const size_t offsets[] = {8 /* record_count */, 16 /* first_sequence */, 24 /* last_sequence */, 64 /* bytes */,
-                                     72 /* event_count */};
+    static const size_t offsets[] = {8 /* record_count */, 16 /* first_sequence */, 24 /* last_sequence */,
+                                     64 /* bytes */, 72 /* event_count */};
     for (size_t i = 0; i < sizeof offsets / sizeof *offsets; i++)
         assert_int_equal(recover(offsets[i], 1), DSDN_SEGMENT_TRAILER_LEN);
 }
