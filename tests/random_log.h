@@ -211,7 +211,7 @@ static inline int random_log_emit(void *self, const struct dsdn_generated_batch 
         assert_non_null(u->events);
         frames = bundle.events;
         for (uint32_t i = 0; i < u->event_cnt; i++) {
-            struct dsdn_frame f;
+            struct dsdn_frame f = {.payload = NULL};
             assert_int_equal(dsdn_frame_next(batch.bytes, &frames, at, &f, error), 0);
             u->events[i] =
                 (struct random_event){.type = f.type,
