@@ -87,7 +87,7 @@ struct dsdn_archive_walk {
 /* dsdn_archive_at gives error a place and returns code, whether there is an error record or not. */
 static inline int dsdn_archive_at(struct dsdn_error *error, int code, const char *path, uint64_t offset)
 {
-    (void)dsdn_error_at(error, path, offset);
+    dsdn_error_at(error, path, offset);
     return code;
 }
 

@@ -325,7 +325,7 @@ int dsdn_archive_open(const struct dsdn_io *io, const char *path, unsigned flags
     int rc =
         a->fd < 0 ? dsdn_fail_errno(error, errno, "cannot open the archive") : archive_open(a, flags, error);
     if (rc) {
-        (void)dsdn_error_at(error, path, DSDN_NO_OFFSET);
+        dsdn_error_at(error, path, DSDN_NO_OFFSET);
         archive_close(&a->source);
         return rc;
     }

@@ -116,7 +116,7 @@ int dsdn_archive_resume(const struct dsdn_io *io, const char *path, bool uncheck
         if (!rc) rc = dsdn_archive_writer_sync(w, error);
     }
     if (rc) {
-        (void)dsdn_error_at(error, path, DSDN_NO_OFFSET);
+        dsdn_error_at(error, path, DSDN_NO_OFFSET);
         dsdn_archive_writer_close(w);
         return rc;
     }

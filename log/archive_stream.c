@@ -57,7 +57,7 @@ static int stream_fill(struct stream *s, struct dsdn_error *error)
         s->at = s->walk.content.len; /* blobs and the seek table hold no batches */
         if (rc == DSDN_E_AGAIN) rc = stream_end(s, &failure);
         if (rc) {
-            (void)dsdn_error_at(&failure, s->name, s->walk.state.offset);
+            dsdn_error_at(&failure, s->name, s->walk.state.offset);
             s->end = failure;
         } else if (s->walk.section.kind == DSDN_ARCHIVE_FRAME) {
             s->at = 0;
@@ -132,7 +132,7 @@ int dsdn_archive_open_stream(int fd, const char *name, struct dsdn_source **out,
     s->end = (struct dsdn_error)DSDN_ERROR_INIT;
     int rc = dsdn_archive_walk_start(&s->walk, error);
     if (rc) {
-        (void)dsdn_error_at(error, name, DSDN_NO_OFFSET);
+        dsdn_error_at(error, name, DSDN_NO_OFFSET);
         stream_close(&s->source);
         return rc;
     }

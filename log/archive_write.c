@@ -17,7 +17,7 @@ static int usable(const struct dsdn_archive_writer *w, struct dsdn_error *error)
 
 static int fail(struct dsdn_archive_writer *w, int rc, struct dsdn_error *error)
 {
-    (void)dsdn_error_at(error, w->path, DSDN_NO_OFFSET);
+    dsdn_error_at(error, w->path, DSDN_NO_OFFSET);
     w->failed = *error;
     return rc;
 }
@@ -229,7 +229,7 @@ int dsdn_archive_create(const struct dsdn_io *io, const char *path,
         memcpy(w->last, w->info.prev, 32);
         *out = w;
     } else {
-        (void)dsdn_error_at(error, path, DSDN_NO_OFFSET);
+        dsdn_error_at(error, path, DSDN_NO_OFFSET);
         dsdn_archive_writer_close(w);
     }
     dsdn_buffer_free(&header);
@@ -279,7 +279,7 @@ int dsdn_archive_append(struct dsdn_archive_writer *w, const uint8_t *batch, siz
     int rc = usable(w, error);
     if (rc) return rc;
     rc = batch_check(w, batch, len, hash, error);
-    if (rc) return (void)dsdn_error_in(error, w->next), rc;
+    if (rc) return dsdn_error_in(error, w->next), rc;
     if (pending->content.len + 4 + len > DSDN_ARCHIVE_CONTENT_MAX) rc = group_close(w, error);
     if (!rc) rc = dsdn_buffer_reserve(&pending->content, pending->content.len + 4 + len, error);
     if (rc) return fail(w, rc, error);

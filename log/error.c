@@ -36,13 +36,12 @@ int dsdn_error_find(const char *name)
     return -1;
 }
 
-static int fail(struct dsdn_error *error, int code, const char *format, va_list args)
+static void fail(struct dsdn_error *error, int code, const char *format, va_list args)
 {
-    if (!error) return code;
+    if (!error) return;
     *error = (struct dsdn_error)DSDN_ERROR_INIT;
     error->code = code;
     vsnprintf(error->message, sizeof error->message, format, args);
-    return code;
 }
 
 int dsdn_fail(struct dsdn_error *error, int code, const char *format, ...)
@@ -51,6 +50,17 @@ int dsdn_fail(struct dsdn_error *error, int code, const char *format, ...)
     va_start(args, format);
     fail(error, code, format, args);
     va_end(args);
+    return code;
+}
+
+int dsdn_fail_at(struct dsdn_error *error, int code, const char *path, uint64_t offset, const char *format,
+                 ...)
+{
+    va_list args;
+    va_start(args, format);
+    fail(error, code, format, args);
+    va_end(args);
+    dsdn_error_at(error, path, offset);
     return code;
 }
 
@@ -71,19 +81,16 @@ int dsdn_fail_errno(struct dsdn_error *error, int errno_value, const char *forma
     return code;
 }
 
-int dsdn_error_at(struct dsdn_error *error, const char *path, uint64_t offset)
+void dsdn_error_at(struct dsdn_error *error, const char *path, uint64_t offset)
 {
-    if (!error) return DSDN_E_IO;
+    if (!error) return;
     if (path && !error->file[0]) snprintf(error->file, sizeof error->file, "%s", path);
     if (error->offset == DSDN_NO_OFFSET) error->offset = offset;
-    return error->code;
 }
 
-int dsdn_error_in(struct dsdn_error *error, uint64_t sequence)
+void dsdn_error_in(struct dsdn_error *error, uint64_t sequence)
 {
-    if (!error) return DSDN_E_IO;
-    if (error->sequence == DSDN_NO_SEQUENCE) error->sequence = sequence;
-    return error->code;
+    if (error && error->sequence == DSDN_NO_SEQUENCE) error->sequence = sequence;
 }
 
 static size_t add(char *out, size_t cap, size_t at, const char *format, ...)

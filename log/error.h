@@ -101,17 +101,21 @@ struct dsdn_error {
 int dsdn_fail(struct dsdn_error *error, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* dsdn_fail_errno is dsdn_fail with the code that fits errno_value (ENOSPC and EDQUOT: NO_SPACE, ENOMEM: NO_MEMORY,
- * ENOENT: NOT_FOUND, else IO) and its text appended to the message. */
+/* dsdn_fail_at is dsdn_fail with a place: path (may be NULL) and offset (or DSDN_NO_OFFSET). */
+int dsdn_fail_at(struct dsdn_error *error, int code, const char *path, uint64_t offset, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+
+/* dsdn_fail_errno is dsdn_fail with the code that fits errno_value (ENOSPC and EDQUOT: NO_SPACE, ENOMEM:
+ * NO_MEMORY, ENOENT: NOT_FOUND, else IO) and its text appended to the message. */
 int dsdn_fail_errno(struct dsdn_error *error, int errno_value, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* dsdn_error_at adds a file and an offset to *error where it has none yet.  Returns error's code, so that
- * `return dsdn_error_at(error, path, off);` ends a function.  path may be NULL. */
-int dsdn_error_at(struct dsdn_error *error, const char *path, uint64_t offset);
+/* dsdn_error_at adds a file and an offset to *error (if not NULL) where it has none yet.  path may be NULL.
+ * It returns nothing, because without a record it cannot know the code: `return dsdn_error_at(...), rc;`. */
+void dsdn_error_at(struct dsdn_error *error, const char *path, uint64_t offset);
 
-/* dsdn_error_in adds a batch sequence to *error where it has none yet; returns its code. */
-int dsdn_error_in(struct dsdn_error *error, uint64_t sequence);
+/* dsdn_error_in adds a batch sequence to *error (if not NULL) where it has none yet. */
+void dsdn_error_in(struct dsdn_error *error, uint64_t sequence);
 
 /* dsdn_error_format writes "NAME: message (file FILE, offset N, batch N, bundle N, event N)" to out. */
 void dsdn_error_format(const struct dsdn_error *error, char *out, size_t cap);

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -107,20 +106,6 @@ const struct dsdn_io dsdn_io_system = {
     .lock = system_lock,
     .self = NULL,
 };
-
-int dsdn_fail_at(struct dsdn_error *error, int code, const char *path, uint64_t offset, const char *format,
-                 ...)
-{
-    if (!error) return code;
-    char text[sizeof error->message];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    dsdn_fail(error, code, "%s", text);
-    dsdn_error_at(error, path, offset);
-    return code;
-}
 
 /* A refused operation on path at offset. */
 static int refused(struct dsdn_error *error, int errno_value, const char *verb, const char *path,

@@ -29,10 +29,6 @@ struct dsdn_io {
 /* The operating system. */
 extern const struct dsdn_io dsdn_io_system;
 
-/* dsdn_fail_at is dsdn_fail with a place: path (may be NULL) and offset (or DSDN_NO_OFFSET). */
-int dsdn_fail_at(struct dsdn_error *error, int code, const char *path, uint64_t offset, const char *format, ...)
-    __attribute__((format(printf, 5, 6)));
-
 /* dsdn_io_open opens path (always with O_CLOEXEC), retrying EINTR.  *fd is -1 after a failure. */
 int dsdn_io_open(const struct dsdn_io *io, const char *path, int flags, mode_t mode, int *fd,
                  struct dsdn_error *error);

@@ -154,7 +154,8 @@ int dsdn_segment_check(const struct dsdn_segment_record *record, const struct ds
     else if (record->len > end - cursor->offset - DSDN_RECORD_HEADER_LEN)
         rc = dsdn_fail_at(error, DSDN_E_TRUNCATED, path, end,
                           "a record says it has %u bytes, the records end before", record->len);
-    return rc ? dsdn_error_in(error, cursor->sequence) : DSDN_OK;
+    if (rc) dsdn_error_in(error, cursor->sequence);
+    return rc;
 }
 
 void dsdn_segment_advance(struct dsdn_segment_cursor *cursor, const struct dsdn_segment_record *record)
@@ -175,7 +176,7 @@ static int record_head(const struct dsdn_io *io, int fd, const char *path, uint6
         rc = dsdn_fail_at(error, DSDN_E_TRUNCATED, path, end, "the records end inside a record header");
     else
         rc = dsdn_io_read_at(io, fd, bytes, DSDN_RECORD_HEADER_LEN, cursor->offset, path, error);
-    if (rc) return dsdn_error_in(error, cursor->sequence);
+    if (rc) return dsdn_error_in(error, cursor->sequence), rc;
     dsdn_segment_record_decode(bytes, record);
     return dsdn_segment_check(record, cursor, end, path, error);
 }
@@ -202,12 +203,12 @@ int dsdn_segment_read(const struct dsdn_io *io, int fd, const char *path, uint64
     memcpy(buffer->bytes, bytes, sizeof bytes);
     rc = dsdn_io_read_at(io, fd, buffer->bytes + sizeof bytes, record->len, cursor->offset + sizeof bytes,
                          path, error);
-    if (rc) return dsdn_error_in(error, cursor->sequence);
+    if (rc) return dsdn_error_in(error, cursor->sequence), rc;
     buffer->len = len;
     if (dsdn_crc32c(0, buffer->bytes + 4, len - 4) != record->crc) {
         dsdn_fail_at(error, DSDN_E_CHECKSUM, path, cursor->offset,
                      "the CRC32C of a record does not match its bytes");
-        return dsdn_error_in(error, cursor->sequence);
+        return dsdn_error_in(error, cursor->sequence), DSDN_E_CHECKSUM;
     }
     dsdn_segment_advance(cursor, record);
     return DSDN_OK;

@@ -47,7 +47,7 @@ static int load(struct dsdn_segments *s, struct dsdn_segment_info *info, uint64_
     const struct dsdn_durable *durable = &s->durable;
     int fd;
     int rc = dsdn_io_open(s->io, info->path, O_RDONLY, 0, &fd, error);
-    if (rc) return dsdn_error_in(error, first_sequence);
+    if (rc) return dsdn_error_in(error, first_sequence), rc;
     rc = dsdn_segment_header_read(s->io, fd, info->path, durable->genesis, first_sequence, &info->header,
                                   error);
     if (!rc && first_sequence == durable->segment_first) {
@@ -94,7 +94,7 @@ static int walk(struct dsdn_segments *s, size_t from, struct dsdn_error *error)
                           info->header.first_event != s->list[at - 1].next_event)) {
             dsdn_fail_at(error, DSDN_E_CHAIN, info->path, 48,
                          "the segment does not follow the one before it");
-            return dsdn_error_in(error, sequence);
+            return dsdn_error_in(error, sequence), DSDN_E_CHAIN;
         }
         if (sequence == s->durable.segment_first) return DSDN_OK;
         sequence = info->next_sequence;

@@ -232,7 +232,7 @@ int dsdn_sequencer_restore(struct dsdn_sequencer *s, const uint8_t *bytes, size_
     if (len < DSDN_BATCH_FIXED_LEN) return dsdn_fail(error, DSDN_E_TRUNCATED, "the signature is missing");
     if (p.header.sequence != s->head.next || !dsdn_equal32(p.header.prev, s->head.hash)) {
         dsdn_fail(error, DSDN_E_CHAIN, "the batch does not continue the restored chain");
-        return dsdn_error_in(error, p.header.sequence);
+        return dsdn_error_in(error, p.header.sequence), DSDN_E_CHAIN;
     }
     dsdn_batch_hash(bytes, p.hash);
     struct dsdn_error why = DSDN_ERROR_INIT;

@@ -191,7 +191,7 @@ int dsdn_store_position(struct dsdn_store *s, uint64_t sequence, struct dsdn_pos
     if (sequence < durable->first_sequence || sequence >= durable->next_sequence) {
         dsdn_fail_at(error, DSDN_E_NOT_FOUND, s->segments.dir, DSDN_NO_OFFSET,
                      "the log does not hold this batch");
-        return dsdn_error_in(error, sequence);
+        return dsdn_error_in(error, sequence), DSDN_E_NOT_FOUND;
     }
     if (!s->index) return scan_position(s, sequence, position, error);
     int known = dsdn_index_position(s->index, sequence, position, error);

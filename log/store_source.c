@@ -152,7 +152,7 @@ static int source_seek(struct dsdn_source *base, uint64_t sequence, struct dsdn_
     if (sequence < s->segments.durable.first_sequence || sequence > s->segments.durable.next_sequence) {
         dsdn_fail_at(error, DSDN_E_NOT_FOUND, s->segments.dir, DSDN_NO_OFFSET,
                      "the log does not hold this batch");
-        return dsdn_error_in(error, sequence);
+        return dsdn_error_in(error, sequence), DSDN_E_NOT_FOUND;
     }
     if ((rc = enter(s, dsdn_segments_find(&s->segments, sequence), error))) return explain(s, rc, error);
     if (sequence < s->segments.durable.next_sequence && jump(s, sequence)) return DSDN_OK;

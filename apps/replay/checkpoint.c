@@ -138,7 +138,7 @@ static int compare_chain(struct dsdn_store *store, const struct dsdn_checkpoint_
     if (rc) return rc;
     if (dsdn_equal32(position.hash, c->batch_hash)) return DSDN_OK;
     dsdn_fail(error, DSDN_E_CHAIN, "the log holds another batch where the checkpoint was made");
-    return dsdn_error_in(error, c->sequence - 1);
+    return dsdn_error_in(error, c->sequence - 1), DSDN_E_CHAIN;
 }
 
 static int copy_file(const char *from, const char *to, uint64_t bytes, struct dsdn_error *error)

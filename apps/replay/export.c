@@ -171,13 +171,13 @@ static int go_on(struct copy *c, struct dsdn_error *error)
 static int check_chain(const struct copy *c, const struct dsdn_batch *batch, struct dsdn_error *error)
 {
     const struct dsdn_header *h = &batch->header;
+    int rc = DSDN_OK;
     if (!dsdn_equal32(h->genesis, c->input.genesis.hash))
-        dsdn_fail(error, DSDN_E_WRONG_GENESIS, "the batch belongs to another genesis");
+        rc = dsdn_fail(error, DSDN_E_WRONG_GENESIS, "the batch belongs to another genesis");
     else if (h->sequence != c->out.next || (c->chained && !dsdn_equal32(h->prev, c->prev)))
-        dsdn_fail(error, DSDN_E_CHAIN, "the batch does not follow the one before it");
-    else
-        return DSDN_OK;
-    return dsdn_error_in(error, c->out.next);
+        rc = dsdn_fail(error, DSDN_E_CHAIN, "the batch does not follow the one before it");
+    if (rc) dsdn_error_in(error, c->out.next);
+    return rc;
 }
 
 static int copy_log(struct copy *c, struct dsdn_error *error)

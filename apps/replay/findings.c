@@ -24,8 +24,8 @@ int findings_open(struct run *run, struct dsdn_error *error)
                             &run->events_fd, error);
     }
     if (run->events_fd >= 0) return DSDN_OK;
-    dsdn_fail_errno(error, errno, "cannot write findings");
-    return dsdn_error_at(error, path, DSDN_NO_OFFSET);
+    int rc = dsdn_fail_errno(error, errno, "cannot write findings");
+    return dsdn_error_at(error, path, DSDN_NO_OFFSET), rc;
 }
 
 /* One line in one write, so that a reader of the growing file sees whole lines. */
@@ -38,8 +38,8 @@ static int put_line(struct run *run, struct dsdn_text *text, struct dsdn_error *
         if (n >= 0)
             at += (size_t)n;
         else if (errno != EINTR) {
-            dsdn_fail_errno(error, errno, "cannot write findings");
-            rc = dsdn_error_at(error, run->options->events_out, DSDN_NO_OFFSET);
+            rc = dsdn_fail_errno(error, errno, "cannot write findings");
+            dsdn_error_at(error, run->options->events_out, DSDN_NO_OFFSET);
         }
     }
     dsdn_text_free(text);

@@ -67,9 +67,8 @@ int output_open(struct output *out, const char *path, bool force, struct dsdn_er
 
 static int write_failed(struct output *out, struct dsdn_error *error)
 {
-    int reason = errno;
-    dsdn_fail_errno(error, reason, "cannot write the output");
-    return dsdn_error_at(error, out->path[0] ? out->path : NULL, DSDN_NO_OFFSET);
+    int rc = dsdn_fail_errno(error, errno, "cannot write the output");
+    return dsdn_error_at(error, out->path[0] ? out->path : NULL, DSDN_NO_OFFSET), rc;
 }
 
 int output_write(struct output *out, const void *bytes, size_t len, struct dsdn_error *error)

@@ -84,7 +84,7 @@ static int compare(const struct dsdn_roots *a, const struct dsdn_roots *b, uint6
         }
     dsdn_fail(error, DSDN_E_ROOT, "repetition %llu came to another state root; role %s differs",
               (unsigned long long)i, role);
-    return dsdn_error_in(error, sequence);
+    return dsdn_error_in(error, sequence), DSDN_E_ROOT;
 }
 
 static int repeat(struct run *run, struct dsdn_error *error)

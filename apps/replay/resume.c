@@ -103,8 +103,8 @@ int resume_save(struct run *run, struct dsdn_error *error)
     struct dsdn_view genesis = {run->input.genesis.bytes, run->input.genesis.len};
     if (!run->started || !run->batches || run->options->repeat > 1 || !folder(run, dir)) return DSDN_OK;
     if (mkdir(dir, 0777) != 0 && errno != EEXIST) {
-        dsdn_fail_errno(error, errno, "cannot make the folder for progress");
-        return dsdn_error_at(error, dir, DSDN_NO_OFFSET);
+        int rc = dsdn_fail_errno(error, errno, "cannot make the folder for progress");
+        return dsdn_error_at(error, dir, DSDN_NO_OFFSET), rc;
     }
     file_names(dir, json, state);
     /* Root and counters in the file say which checkpoint they belong to, so a crash between the two is

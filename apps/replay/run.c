@@ -107,7 +107,7 @@ static int compare_attestations(struct run *run, struct dsdn_error *error)
         dsdn_hex_encode(a->signer, 32, signer);
         dsdn_fail(error, DSDN_E_ROOT, "the state root after batch %llu is not the one that %s declared",
                   (unsigned long long)sequence, dsdn_zero32(a->signer) ? "the authority" : signer);
-        return dsdn_error_in(error, sequence);
+        return dsdn_error_in(error, sequence), DSDN_E_ROOT;
     }
     return DSDN_OK;
 }

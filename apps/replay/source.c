@@ -99,8 +99,8 @@ static int open_container(struct input *in, bool quiet, struct dsdn_error *error
     for (size_t i = 0; i < sizeof layers / sizeof layers[0]; i++)
         if (strncmp(in->name, layers[i], strlen(layers[i])) == 0)
             return dsdn_fail(error, DSDN_E_USAGE, "this program has no adapter for %s sources", layers[i]);
-    dsdn_fail_errno(error, reason, "cannot open the source");
-    return dsdn_error_at(error, in->name, DSDN_NO_OFFSET);
+    int rc = dsdn_fail_errno(error, reason, "cannot open the source");
+    return dsdn_error_at(error, in->name, DSDN_NO_OFFSET), rc;
 }
 
 /* The genesis of the source, of the file, or both, and then they must be the same. */
