@@ -118,6 +118,7 @@ int dsdn_engine_genesis(struct dsdn_engine *e, const uint8_t *bytes, size_t len,
             rc = e->catalogue->genesis(&c, &genesis.event, error);
         }
         dsdn_state_settle(s);
+        s->failed = false;
         s->old_cnt = 0; /* the genesis is no batch: it has no row-change hash */
         for (uint32_t t = 0; t < e->table_cnt; t++)
             if (s->tables[t].touched) memset(s->tables[t].touched, 0, s->tables[t].pages[DSDN_PAGES_TOUCHED].len);

@@ -108,6 +108,13 @@ struct dsdn_catalogue {
     uint32_t genesis_rows;
 };
 
+/* dsdn_author_fits says whether an event of this author class may stand in a bundle of this kind. */
+static inline bool dsdn_author_fits(uint8_t author, uint8_t bundle_kind)
+{
+    uint8_t class = bundle_kind == DSDN_BUNDLE_AUTHORITY ? DSDN_AUTHOR_AUTHORITY : DSDN_AUTHOR_SIGNED;
+    return author == class || author == DSDN_AUTHOR_EITHER;
+}
+
 const char *dsdn_outcome_name(uint8_t number);
 const char *dsdn_outcome_doc(uint8_t number);
 /* dsdn_outcome_find returns the number of a name, or -1. */

@@ -44,6 +44,12 @@ const struct dsdn_catalogue *dsdn_engine_catalogue(const struct dsdn_engine *e) 
 uint64_t dsdn_engine_seed(const struct dsdn_engine *e) { return e->state.seed; }
 uint64_t dsdn_engine_applied(const struct dsdn_engine *e) { return e->applied; }
 
+void dsdn_engine_observe(struct dsdn_engine *e, dsdn_observer *step, void *self)
+{
+    e->observer = step;
+    e->observer_self = self;
+}
+
 const struct dsdn_table_desc *const *dsdn_engine_tables(const struct dsdn_engine *e, uint32_t *cnt)
 {
     *cnt = e->table_cnt;
@@ -110,24 +116,23 @@ __attribute__((always_inline)) static inline void prefetch_rows(const struct dsd
     for (uint32_t i = 0; i < op->touches; i++) dsdn_table_prefetch_row(&s->tables[op->table[i]], op->hash[i]);
 }
 
-/* The events of one bundle.  `fixed` is the outcome of all of them when the bundle's nonce decided it. */
-static void run_ops(struct run *r, const struct dsdn_prepared_bundle *b, uint8_t fixed)
+/* Events [from, end) of one bundle.  `fixed` is the outcome of all of them when the bundle's nonce decided it. */
+static void run_ops(struct run *r, const struct dsdn_prepared_bundle *b, uint32_t from, uint32_t end, uint8_t fixed)
 {
     struct dsdn_state *s = &r->e->state;
     const struct dsdn_reducer *reducers = r->e->catalogue->reducers;
     const struct dsdn_event_desc *events = r->e->catalogue->events->events;
     const struct dsdn_op *ops = r->p->ops;
     struct dsdn_context *c = &r->context;
-    uint8_t wanted = b->bundle.kind == DSDN_BUNDLE_AUTHORITY ? DSDN_AUTHOR_AUTHORITY : DSDN_AUTHOR_SIGNED;
-    uint32_t end = b->first_op + b->op_cnt, all = r->p->op_cnt;
-    for (uint32_t i = b->first_op; i < end; i++) {
+    uint32_t all = r->p->op_cnt;
+    for (uint32_t i = from; i < end; i++) {
         const struct dsdn_op *op = &ops[i];
         if (i + AHEAD_SLOTS < all) prefetch_slots(s, op + AHEAD_SLOTS);
         if (i + AHEAD_ROWS < all) prefetch_rows(s, op + AHEAD_ROWS);
         dsdn_outcome outcome = fixed;
         if (!fixed) {
             const struct dsdn_event_desc *desc = &events[op->event];
-            if (desc->author != wanted && desc->author != DSDN_AUTHOR_EITHER) outcome = DSDN_OUTCOME_NOT_AUTHORISED;
+            if (!dsdn_author_fits(desc->author, b->bundle.kind)) outcome = DSDN_OUTCOME_NOT_AUTHORISED;
             else {
                 c->event = desc;
                 c->event_version = op->version;
@@ -159,7 +164,16 @@ static void run_bundle(struct run *r, const struct dsdn_prepared_bundle *b)
         fixed = dsdn_nonce_judge(c->state, &b->bundle, c->time_ms, &row);
         if (fixed == DSDN_OUTCOME_OK) dsdn_nonce_accept(c->state, &b->bundle, row);
     }
-    run_ops(r, b, fixed);
+    uint32_t end = b->first_op + b->op_cnt;
+    if (!r->e->observer) {
+        run_ops(r, b, b->first_op, end, fixed);
+        return;
+    }
+    dsdn_engine_tell(r->e, DSDN_STEP_NONCE, (uint32_t)(b - r->p->bundles), NULL);
+    for (uint32_t i = b->first_op; i < end; i++) {
+        run_ops(r, b, i, i + 1, fixed);
+        dsdn_engine_tell(r->e, DSDN_STEP_EVENT, i, NULL);
+    }
 }
 
 static void count_outcome(struct dsdn_state *s, dsdn_outcome outcome, uint64_t cnt)
@@ -209,6 +223,7 @@ int dsdn_engine_apply(struct dsdn_engine *e, struct dsdn_prepared *p, struct dsd
     memcpy(e->transcript, dsdn_head(s)->transcript, 32);
     memcpy(e->transcript + 32, p->batch.hash, 32);
     dsdn_schedules_run(s, &tick);
+    dsdn_engine_tell(e, DSDN_STEP_SCHEDULE, 0, NULL);
     r.context = (struct dsdn_context){
         .state = s,
         .time_ms = h->time_ms,
@@ -233,6 +248,7 @@ int dsdn_engine_apply(struct dsdn_engine *e, struct dsdn_prepared *p, struct dsd
     count_outcomes(&r, e->transcript + 64);
     write_head(&r);
     dsdn_state_settle(s);
+    dsdn_engine_tell(e, DSDN_STEP_HEAD, 0, NULL);
     e->applied += r.ok;
     if (e->options.fingerprint) e->fingerprint_known = dsdn_fingerprint_batch(s, e->fingerprint);
     return DSDN_OK;

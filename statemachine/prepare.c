@@ -54,14 +54,19 @@ static void unknown(struct dsdn_prepared *p, uint32_t bundle, uint32_t index, ui
     p->unknown_version = version;
 }
 
-/* How often each event of the catalogue occurs decides how many rows to reserve: counted per event, multiplied once. */
 #define EVENTS_MAX 512u
+
+/* How often each event of the catalogue occurs in the batch, and how often where its reducer will see it: only those need
+ * rows, or a signed bundle could ask for memory by events that are the authority's. */
+struct census {
+    uint32_t all[EVENTS_MAX], reduced[EVENTS_MAX];
+};
 
 /* The one event that only a takeover batch may carry, and must (protocol.md, section 9). */
 #define TYPE_AUTHORITY_REPLACED 0x0006u
 
 static int prepare_bundle(struct dsdn_prepared *p, const struct dsdn_catalogue *c, uint64_t seed, uint32_t number,
-                          uint32_t *occurs, struct dsdn_error *error)
+                          struct census *census, struct dsdn_error *error)
 {
     struct dsdn_prepared_bundle *b = &p->bundles[number];
     const uint8_t *at = b->bundle.events, *end = at + b->bundle.events_len;
@@ -81,8 +86,10 @@ static int prepare_bundle(struct dsdn_prepared *p, const struct dsdn_catalogue *
             continue;
         }
         op->event = (uint16_t)event;
-        occurs[event]++;
-        p->takeover_cnt += frame.type == TYPE_AUTHORITY_REPLACED;
+        bool fits = dsdn_author_fits(c->events->events[event].author, b->bundle.kind);
+        census->all[event]++;
+        census->reduced[event] += fits;
+        p->takeover_cnt += fits && frame.type == TYPE_AUTHORITY_REPLACED;
         if (!c->reducers[event].prepare(op, seed)) {
             dsdn_fail(error, DSDN_E_MALFORMED, "the payload of %s v%u (%u bytes) is not canonical",
                       c->events->events[event].name, frame.version, frame.len);
@@ -102,7 +109,7 @@ static int prepare_bundle(struct dsdn_prepared *p, const struct dsdn_catalogue *
 int dsdn_prepare(struct dsdn_prepared *p, const struct dsdn_catalogue *c, uint64_t seed, const uint8_t *bytes,
                  size_t len, struct dsdn_error *error)
 {
-    uint32_t occurs[EVENTS_MAX] = {0};
+    struct census census = {0};
     if (c->events->event_cnt > EVENTS_MAX)
         return dsdn_fail(error, DSDN_E_USAGE, "a catalogue of %u events; at most %u fit", c->events->event_cnt, EVENTS_MAX);
     int rc = dsdn_batch_decode(bytes, len, &p->batch, error);
@@ -118,7 +125,7 @@ int dsdn_prepare(struct dsdn_prepared *p, const struct dsdn_catalogue *c, uint64
     for (uint32_t i = 0; i < p->batch.header.bundle_count; i++) {
         rc = dsdn_bundle_next(bytes, &at, end, &p->bundles[i].bundle, error);
         if (rc) return located(error, p, i, UINT32_MAX);
-        rc = prepare_bundle(p, c, seed, i, occurs, error);
+        rc = prepare_bundle(p, c, seed, i, &census, error);
         if (rc) return rc;
         p->bundle_cnt++;
     }
@@ -128,9 +135,9 @@ int dsdn_prepare(struct dsdn_prepared *p, const struct dsdn_catalogue *c, uint64
     }
     memset(p->reserve, 0, sizeof p->reserve);
     for (uint32_t e = 0; e < c->events->event_cnt; e++) {
-        if (!occurs[e]) continue;
+        if (!census.all[e]) continue;
         const struct dsdn_reducer *r = &c->reducers[e];
-        for (uint32_t i = 0; i < r->insert_cnt; i++) p->reserve[r->insert[i].table] += occurs[e] * r->insert[i].rows;
+        for (uint32_t i = 0; i < r->insert_cnt; i++) p->reserve[r->insert[i].table] += census.reduced[e] * r->insert[i].rows;
         if (c->events->events[e].since > p->newest_type) {
             p->newest_type = c->events->events[e].since;
             p->newest_event = (uint16_t)e;

@@ -30,7 +30,7 @@ struct dsdn_prepared {
     uint32_t reserve[DSDN_STATE_TABLES_MAX];      /* rows its events may insert, by table */
     uint64_t newest_type;                         /* highest `since` of the event types in it */
     uint16_t newest_event;                        /* an event that has it */
-    uint32_t takeover_cnt;                        /* AuthorityReplaced events in it: one in a takeover batch, else none */
+    uint32_t takeover_cnt;                        /* AuthorityReplaced in authority bundles: one in a takeover batch, else none */
     bool unknown_type;                            /* carries a type or version this program does not know ... */
     uint32_t unknown_bundle, unknown_index;       /* ... first here */
     uint16_t unknown_code;

@@ -9,10 +9,11 @@
 int dsdn_state_init(struct dsdn_state *s, const struct dsdn_table_desc *const *descs, uint32_t table_cnt, uint64_t seed,
                     uint32_t rows, struct dsdn_error *error)
 {
-    *s = (struct dsdn_state){.table_cnt = table_cnt, .seed = seed};
+    *s = (struct dsdn_state){.seed = seed};
     if (table_cnt > DSDN_STATE_TABLES_MAX)
         return dsdn_fail(error, DSDN_E_USAGE, "a catalogue of %u tables; at most %u fit", table_cnt,
                          DSDN_STATE_TABLES_MAX);
+    s->table_cnt = table_cnt;
     for (uint32_t i = 0; i < table_cnt; i++) s->tables[i].desc = descs[i]; /* indexes look at each other's descriptors */
     for (uint32_t i = 0; i < table_cnt; i++) {
         int rc = dsdn_table_init(&s->tables[i], s, i, descs[i], rows, error);

@@ -194,6 +194,25 @@ static void test_takeover(void **state)
     log_close(&l);
 }
 
+/* Anybody's bundle may hold AuthorityReplaced: it is refused as an event, and asks for no memory.  Were the batch invalid,
+ * one direct bundle, which batches must include, would halt the log. */
+static void test_takeover_event_in_a_strangers_bundle(void **state)
+{
+    (void)state;
+    struct log l;
+    struct dsdn_sign_key stranger = key_of(78);
+    log_open(&l, &(struct log_options){.catalogue = &dsdn_catalogue});
+    log_bundle(&l, DSDN_BUNDLE_POOL, &stranger, 1, 0);
+    log_event(&l, dsdn_EVENT_authority_replaced, 1,
+              &(struct dsdn_ev_authority_replaced){.publisher = stranger.public_key});
+    log_end(&l);
+    log_apply(&l);
+    assert_int_equal(l.prepared.outcomes[0], DSDN_OUTCOME_NOT_AUTHORISED);
+    assert_int_equal(l.prepared.reserve[dsdn_sys_TABLE_committee_member], 0);
+    assert_memory_equal(dsdn_head(log_state(&l))->authority, l.authority.public_key, 32);
+    log_close(&l);
+}
+
 static void test_time_without_primary(void **state)
 {
     (void)state;
@@ -1070,6 +1089,7 @@ int main(void)
         cmocka_unit_test(test_chain),
         cmocka_unit_test(test_authority),
         cmocka_unit_test(test_takeover),
+        cmocka_unit_test(test_takeover_event_in_a_strangers_bundle),
         cmocka_unit_test(test_time_without_primary),
         cmocka_unit_test(test_time_with_primary),
         cmocka_unit_test(test_direct_bundles),
