@@ -99,15 +99,20 @@ static void done(struct dsdn_index *index, const MDB_txn *txn)
     if (txn == index->reader) mdb_txn_reset(index->reader);
 }
 
+/* Why nothing can be written any more. */
+static int refuse_broken(const struct dsdn_index *index, struct dsdn_error *error)
+{
+    return dsdn_fail_at(error, DSDN_E_IO, index->path, DSDN_NO_OFFSET,
+                        "the index lost what was not committed when a write failed: open it again");
+}
+
 /* Open the write transaction.  The map is doubled here, between transactions, whenever it is half full; a
  * transaction of callers who commit as index.h asks cannot use up the other half. */
 static int begin_write(struct dsdn_index *index, struct dsdn_error *error)
 {
     if (index->writer) return DSDN_OK;
     if (!index->write) return dsdn_fail(error, DSDN_E_USAGE, "the index is open for reading only");
-    if (index->broken)
-        return dsdn_fail_at(error, DSDN_E_IO, index->path, DSDN_NO_OFFSET,
-                            "the index lost what was not committed when a write failed: open it again");
+    if (index->broken) return refuse_broken(index, error);
     MDB_envinfo info;
     MDB_stat stat;
     int rc = mdb_env_info(index->env, &info);
@@ -335,6 +340,7 @@ int dsdn_index_drop(const char *dir, struct dsdn_error *error)
 
 int dsdn_index_commit(struct dsdn_index *index, struct dsdn_error *error)
 {
+    if (index->broken) return refuse_broken(index, error);
     if (!index->writer) return DSDN_OK;
     int rc = mdb_txn_commit(index->writer);
     index->writer = NULL;

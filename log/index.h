@@ -83,8 +83,8 @@ void dsdn_index_close(struct dsdn_index *index);
 int dsdn_index_drop(const char *dir, struct dsdn_error *error);
 
 /* dsdn_index_commit ends the open transaction, if there is one: atomic, and in order.  After a failed put or
- * commit what was pending is lost and every later write fails: close it, open it again (the store does so by
- * itself). */
+ * commit what was pending is lost and every later put, commit and sync fails with IO: close it, open it again
+ * (the store does so by itself). */
 int dsdn_index_commit(struct dsdn_index *index, struct dsdn_error *error);
 
 /* dsdn_index_sync commits, and returns when that is durable.  Call it before recording progress that takes DA
@@ -144,8 +144,8 @@ int dsdn_index_remove_checkpoint(struct dsdn_index *index, uint64_t sequence, st
 int dsdn_index_cut(struct dsdn_index *index, uint64_t next, struct dsdn_error *error);
 
 /* dsdn_index_check_file walks the pages of an LMDB data file without LMDB: every page number, offset and size
- * that LMDB would follow is inside the file, no page is used twice.  TRUNCATED, FORMAT, MALFORMED with file
- * and offset; an empty file is fine.  Part of dsdn_index_open; public for its test. */
+ * that LMDB would follow is inside the file, no page is used twice.  TRUNCATED, FORMAT, MALFORMED, CHECKSUM,
+ * TOO_LARGE (above 1 TiB) with file and offset; an empty file is fine.  Part of dsdn_index_open; public for its test. */
 int dsdn_index_check_file(const char *path, struct dsdn_error *error);
 
 #endif

@@ -27,6 +27,7 @@
 #define DEPTH_MAX   32u
 #define NO_PAGE     UINT64_MAX
 #define RETRIES     8
+#define FILE_MAX    ((uint64_t)1 << 40) /* far above any index; bounds what is computed from its size */
 
 enum { BRANCH = 0x01, LEAF = 0x02, OVERFLOW = 0x04, META_PAGE = 0x08 };
 enum { BIG_DATA = 0x01 };
@@ -244,6 +245,10 @@ static int walk_all(struct walk *w)
     uint64_t size;
     int rc = dsdn_io_size(w->io, w->fd, &size, w->path, w->error);
     if (rc || size == 0) return rc;
+    if (size > FILE_MAX)
+        return dsdn_fail_at(w->error, DSDN_E_TOO_LARGE, w->path, DSDN_NO_OFFSET,
+                            "the index: a file of %llu bytes, at most %llu are read", (unsigned long long)size,
+                            (unsigned long long)FILE_MAX);
     if ((rc = metas_read(w))) return rc;
     w->file_pages = size / w->meta.page_len;
     /* Pages that were freed in the transaction that made them may never have been written: the file may be a

@@ -156,11 +156,20 @@ static int create_parts(struct dsdn_store *s, const struct dsdn_io *io, struct d
     return rc ? rc : dsdn_durable_create(io, s->segments.durable_path, durable, error);
 }
 
+/* Only a durable record that is surely not there allows a new log: its first segment is truncated. */
+static int refuse_existing(const struct dsdn_store *s, struct dsdn_error *error)
+{
+    int fd, rc = dsdn_io_open(io_of(s), s->segments.durable_path, O_RDONLY, 0, &fd, error);
+    if (rc) return rc == DSDN_E_NOT_FOUND ? DSDN_OK : rc;
+    io_of(s)->close(io_of(s)->self, fd);
+    return dsdn_fail_at(error, DSDN_E_EXISTS, s->segments.dir, DSDN_NO_OFFSET, "there is a log already");
+}
+
 int dsdn_store_create(const char *dir, const struct dsdn_store_options *options, struct dsdn_view genesis,
                       const uint8_t genesis_hash[32], const struct dsdn_store_start *begin,
                       struct dsdn_error *error)
 {
-    struct dsdn_error local, ignored;
+    struct dsdn_error local;
     if (!error) error = &local;
     const struct dsdn_io *io = options && options->io ? options->io : &dsdn_io_system;
     if (genesis.len > DSDN_STORE_GENESIS_MAX)
@@ -186,11 +195,7 @@ int dsdn_store_create(const char *dir, const struct dsdn_store_options *options,
                  ? make_dir(io, dir, error)
                  : dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for a path");
     if (!rc) rc = lock_take(s, io, dir, error);
-    int fd;
-    if (!rc && !dsdn_io_open(io, s->segments.durable_path, O_RDONLY, 0, &fd, &ignored)) {
-        io->close(io->self, fd);
-        rc = dsdn_fail_at(error, DSDN_E_EXISTS, dir, DSDN_NO_OFFSET, "there is a log already");
-    }
+    if (!rc) rc = refuse_existing(s, error);
     if (!rc) rc = create_parts(s, io, genesis, &durable, error);
     if (!rc) rc = dsdn_io_sync_dir(io, above, error);
     free(above);

@@ -197,11 +197,12 @@ int dsdn_store_position(struct dsdn_store *s, uint64_t sequence, struct dsdn_pos
     int known = dsdn_index_position(s->index, sequence, position, error);
     int rc = known ? known : position_check(s, sequence, position, error);
     if (!rc) return DSDN_OK;
-    /* A reader's index may be behind the log; a writer's is complete.  Everything else is a wrong index,
-     * unless the log itself is damaged: then the scan says so. */
-    bool behind = known == DSDN_E_NOT_FOUND && !s->write;
+    /* A reader's index may be behind the log; a writer's is complete.  A row that is missing, damaged or
+     * contradicts the record makes the index wrong, unless the log itself is damaged: then the scan says so.
+     * What the system refused (memory, a read) says nothing of the index. */
+    bool wrong = rc == DSDN_E_NOT_FOUND ? !known || s->write : dsdn_error_exit(rc) == 4;
     rc = scan_position(s, sequence, position, error);
-    if (!rc && !behind) index_replace(s);
+    if (!rc && wrong) index_replace(s);
     return rc;
 }
 
@@ -245,11 +246,13 @@ int dsdn_store_find(struct dsdn_store *s, const uint8_t hash[32], uint64_t *sequ
     if (!s->index)
         return dsdn_fail(error, DSDN_E_NOT_FOUND, "no batch is found by its hash without the index");
     int rc = dsdn_index_find(s->index, hash, sequence, error);
-    if (!rc && *sequence >= s->segments.durable.next_sequence)
-        return dsdn_fail(error, DSDN_E_NOT_FOUND, "the batch is not durable yet");
-    if (!rc) rc = dsdn_store_position(s, *sequence, &position, error);
-    if (!rc && dsdn_equal32(position.hash, hash)) return DSDN_OK;
-    if (rc == DSDN_E_NOT_FOUND || (rc && dsdn_error_exit(rc) != 4)) return rc;
+    if (rc && dsdn_error_exit(rc) != 4) return rc;
+    if (!rc) {
+        if (*sequence >= s->segments.durable.next_sequence)
+            return dsdn_fail(error, DSDN_E_NOT_FOUND, "the batch is not durable yet");
+        rc = dsdn_store_position(s, *sequence, &position, error);
+        if (rc || dsdn_equal32(position.hash, hash)) return rc; /* a damaged log is not the index's fault */
+    }
     index_replace(s); /* damaged, or it names another batch */
     return dsdn_fail(error, DSDN_E_AGAIN, "the index was wrong and has been %s",
                      s->index ? "rebuilt" : "closed");

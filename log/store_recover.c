@@ -173,9 +173,17 @@ static int remove_behind(struct dsdn_store *s, uint64_t tail_first, struct dsdn_
         dsdn_error_at(error, s->segments_dir, DSDN_NO_OFFSET);
         return rc;
     }
-    for (struct dirent *entry; !rc && (entry = readdir(dir));) {
+    while (!rc) {
         char *end;
         errno = 0;
+        struct dirent *entry = readdir(dir);
+        if (!entry) {
+            if (errno) {
+                rc = dsdn_fail_errno(error, errno, "cannot list the segments");
+                dsdn_error_at(error, s->segments_dir, DSDN_NO_OFFSET);
+            }
+            break;
+        }
         unsigned long long first = strtoull(entry->d_name, &end, 10);
         if (entry->d_name[0] < '0' || entry->d_name[0] > '9' || strcmp(end, ".seg") != 0 || errno ||
             first <= tail_first)

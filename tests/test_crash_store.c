@@ -286,6 +286,34 @@ static void test_poison(void **state)
     scratch_remove(&dir);
 }
 
+/* A log whose `durable` cannot be opened just now is a log all the same: create leaves it alone, whatever call
+ * fails. */
+static void test_create_over_a_log(void **state)
+{
+    (void)state;
+    struct path dir = scratch_make(), log = sub(&dir, "log");
+    log_create(&log);
+    struct dsdn_store *store = log_open(&log, true, 0, true, NULL);
+    log_fill(store, 0, 5, 0, 0);
+    dsdn_store_close(store);
+    bool refused = true;
+    for (uint64_t at = 1; refused; at++) {
+        struct fault *f = fault_new();
+        struct dsdn_store_options options = {.io = &f->io};
+        f->kind = FAULT_ERRNO;
+        f->error = EIO;
+        f->fail_at = at;
+        assert_int_not_equal(
+            dsdn_store_create(log.text, &options, TEST_GENESIS, test_genesis_hash, NULL, NULL), DSDN_OK);
+        refused = f->hit;
+        fault_free(f);
+        uint64_t next;
+        must(log_check(&log, 0, UINT64_MAX, 0, &next, test_error()));
+        assert_int_equal(next, 5);
+    }
+    scratch_remove(&dir);
+}
+
 /* Child: append and sync for ever, write each acknowledged length to the pipe, roll back now and then. */
 static void child_run(const char *dir, int pipe_fd)
 {
@@ -375,6 +403,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_power_loss),    cmocka_unit_test(test_power_loss_in_recovery),
         cmocka_unit_test(test_refused_calls), cmocka_unit_test(test_poison),
+        cmocka_unit_test(test_create_over_a_log),
         cmocka_unit_test(test_kill),          cmocka_unit_test(test_kill_then_power_loss),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

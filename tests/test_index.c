@@ -3,6 +3,8 @@
 
 #include "log/index.h"
 
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 static struct dsdn_index *index_open(const struct path *dir, bool write)
@@ -326,6 +328,49 @@ static void test_damaged_file(void **state)
     scratch_remove(&base);
 }
 
+/* A hole that makes the file look endless is refused, not walked. */
+static void test_endless_file(void **state)
+{
+    (void)state;
+    struct path base = scratch_make(), dir = index_with_history(&base), data = sub(&dir, "data.mdb");
+    struct dsdn_index *index;
+    if (truncate(data.text, (off_t)1 << 62) == 0) { /* not every file system has such files */
+        assert_int_equal(dsdn_index_check_file(data.text, NULL), DSDN_E_TOO_LARGE);
+        assert_int_equal(dsdn_index_open(dir.text, test_genesis_hash, true, &index, NULL), DSDN_E_TOO_LARGE);
+    }
+    scratch_remove(&base);
+}
+
+/* After a failed commit there is nothing left to commit, and no later call says that all is well. */
+static void test_failed_commit(void **state)
+{
+    (void)state;
+    struct path dir = scratch_make(), data = sub(&dir, "data.mdb");
+    struct dsdn_index *index = index_open(&dir, true);
+    struct dsdn_position position = position_make(0);
+    struct stat status;
+    must(dsdn_index_put_position(index, 0, &position, test_error()));
+    assert_int_equal(stat(data.text, &status), 0);
+    struct rlimit before, small;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    small = before;
+    small.rlim_cur = (rlim_t)status.st_size;
+    void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    int rc = dsdn_index_commit(index, NULL);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    signal(SIGXFSZ, handler);
+    assert_int_not_equal(rc, DSDN_OK);
+    assert_int_equal(dsdn_index_commit(index, NULL), DSDN_E_IO);
+    assert_int_equal(dsdn_index_sync(index, NULL), DSDN_E_IO);
+    assert_int_equal(dsdn_index_put_position(index, 0, &position, NULL), DSDN_E_IO);
+    dsdn_index_close(index);
+    index = index_open(&dir, true);
+    assert_int_equal(dsdn_index_position(index, 0, &position, NULL), DSDN_E_NOT_FOUND);
+    dsdn_index_close(index);
+    scratch_remove(&dir);
+}
+
 /* A process that is killed between commits leaves the last committed state, whole. */
 static void test_kill(void **state)
 {
@@ -372,6 +417,7 @@ int main(void)
         cmocka_unit_test(test_finality),     cmocka_unit_test(test_evidence),
         cmocka_unit_test(test_checkpoints),  cmocka_unit_test(test_truncated_file),
         cmocka_unit_test(test_damaged_file), cmocka_unit_test(test_kill),
+        cmocka_unit_test(test_endless_file), cmocka_unit_test(test_failed_commit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

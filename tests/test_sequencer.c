@@ -617,6 +617,7 @@ static void test_restore(void **unused)
     x->s = dsdn_sequencer_new(&config, &x->view, &error);
     assert_non_null(x->s);
     assert_int_equal(dsdn_sequencer_restore(x->s, b.bytes, b.len, &facts[1], &error), DSDN_E_CHAIN);
+    assert_int_equal(dsdn_sequencer_restore(x->s, b.bytes, b.len, &facts[1], NULL), DSDN_E_CHAIN);
     assert_int_equal(dsdn_sequencer_restore(x->s, a.bytes, 40, &facts[0], &error), DSDN_E_TRUNCATED);
     assert_int_equal(dsdn_sequencer_restore(x->s, a.bytes, a.len, &facts[0], &error), 0);
     assert_int_equal(dsdn_sequencer_restore(x->s, b.bytes, b.len, &facts[1], &error), 0);

@@ -595,10 +595,45 @@ static void test_index_loss(void **state)
     scratch_remove(&dir);
 }
 
+/* What the index says of a damaged record is not what is wrong: the damage is reported, the index stays. */
+static void test_find_in_damage(void **state)
+{
+    (void)state;
+    struct path dir = scratch_make(), log = sub(&dir, "log");
+    log_create(&log);
+    struct dsdn_store *store = log_open(&log, true, 0, false, NULL);
+    struct dsdn_error error = DSDN_ERROR_INIT;
+    struct dsdn_position position;
+    uint64_t found;
+    log_fill(store, 0, 20, 0, 0);
+    must(dsdn_index_put_evidence(dsdn_store_index(store), 3, 1, test_genesis_bytes, 4, test_error()));
+    must(dsdn_store_position(store, 10, &position, test_error()));
+    struct path segment = sub(&log, "segments/000000000000.seg");
+    size_t len;
+    uint8_t *bytes = slurp(segment.text, &len);
+    memset(bytes + position.offset + 4, 0xff, 4); /* its length */
+    spew(segment.text, bytes, len);
+    free(bytes);
+    struct test_batch batch = batch_make(10, 0, 0);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(dsdn_store_find(store, batch.hash, &found, &error), DSDN_E_TOO_LARGE);
+        assert_int_equal(error.offset, position.offset + 4);
+    }
+    free(batch.bytes);
+    struct dsdn_buffer buffer = {0};
+    uint8_t kind;
+    assert_non_null(dsdn_store_index(store));
+    must(dsdn_index_evidence(dsdn_store_index(store), 3, 0, &kind, &buffer, test_error()));
+    dsdn_buffer_free(&buffer);
+    dsdn_store_close(store);
+    scratch_remove(&dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_find_in_damage),
         cmocka_unit_test(test_large_records),
         cmocka_unit_test(test_create_and_lock),
         cmocka_unit_test(test_start),
