@@ -1,6 +1,5 @@
 #include "log/archive_format.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <zstd.h>
 
@@ -49,14 +48,6 @@ bool dsdn_archive_damaged(int code)
            code == DSDN_E_TOO_LARGE || code == DSDN_E_FORMAT || code == DSDN_E_CHAIN;
 }
 
-int dsdn_archive_open_file(const struct dsdn_io *io, const char *path, int flags)
-{
-    int fd;
-    do fd = io->open(io->self, path, flags, 0644);
-    while (fd < 0 && errno == EINTR);
-    return fd;
-}
-
 /* ---- file header ---- */
 
 int dsdn_archive_header_encode(const struct dsdn_archive_options *options, struct dsdn_buffer *header,
@@ -102,7 +93,7 @@ int dsdn_archive_header_decode(const uint8_t *h, struct dsdn_archive_info *info,
     else if (offset = H_GENESIS_LEN, *genesis_len == 0 || *genesis_len > DSDN_ARCHIVE_GENESIS_MAX)
         rc = dsdn_fail(error, *genesis_len ? DSDN_E_TOO_LARGE : DSDN_E_MALFORMED,
                        "genesis length %" PRIu32 "; it is 1 to %u", *genesis_len, DSDN_ARCHIVE_GENESIS_MAX);
-    if (rc) return dsdn_archive_at(error, rc, path, offset);
+    if (rc) return dsdn_error_at(error, path, offset), rc;
     *info = (struct dsdn_archive_info){.first = dsdn_load64(h + H_FIRST)};
     memcpy(info->genesis, h + H_GENESIS, 32);
     memcpy(info->prev, h + H_PREV, 32);
@@ -131,7 +122,8 @@ int dsdn_archive_header_check(const struct dsdn_buffer *header, const struct dsd
              !dsdn_equal32(hash, info->genesis))
         rc = dsdn_fail(error, DSDN_E_WRONG_GENESIS,
                        "the genesis bytes do not have the genesis hash of the header");
-    return rc ? dsdn_archive_at(error, rc, path, offset) : DSDN_OK;
+    if (rc) dsdn_error_at(error, path, offset);
+    return rc;
 }
 
 /* ---- sections ---- */
@@ -194,7 +186,8 @@ int dsdn_archive_section_decode(const uint8_t *p, struct dsdn_archive_section *s
     else if (!frame && (s->follow || (!table && (s->count != 1 || s->events))))
         rc =
             dsdn_fail(error, DSDN_E_MALFORMED, "a section of kind %u carries the counts of a frame", s->kind);
-    return rc ? dsdn_archive_at(error, rc, path, offset) : DSDN_OK;
+    if (rc) dsdn_error_at(error, path, offset);
+    return rc;
 }
 
 int dsdn_archive_section_check(const uint8_t *p, const struct dsdn_archive_section *s, const char *path,
@@ -202,8 +195,8 @@ int dsdn_archive_section_check(const uint8_t *p, const struct dsdn_archive_secti
 {
     if (dsdn_crc32c(dsdn_crc32c(0, p, S_CRC), p + DSDN_ARCHIVE_SECTION_LEN, s->stored_len) == s->crc)
         return DSDN_OK;
-    dsdn_fail(error, DSDN_E_CHECKSUM, "the CRC32C of a section does not match its bytes");
-    return dsdn_archive_at(error, DSDN_E_CHECKSUM, path, offset);
+    return dsdn_fail_at(error, DSDN_E_CHECKSUM, path, offset,
+                        "the CRC32C of a section does not match its bytes");
 }
 
 /* The frame header is read here (RFC 8878, 3.1.1.1), because libzstd enforces a window limit only when it
@@ -239,10 +232,9 @@ int dsdn_archive_section_content(void *dctx, const uint8_t *p, const struct dsdn
         else if (n != s->content_len)
             why = "its content is shorter than declared";
     }
-    if (why) {
-        dsdn_fail(error, DSDN_E_MALFORMED, "the zstd frame of a section is refused: %s", why);
-        return dsdn_archive_at(error, DSDN_E_MALFORMED, path, offset + DSDN_ARCHIVE_SECTION_LEN);
-    }
+    if (why)
+        return dsdn_fail_at(error, DSDN_E_MALFORMED, path, offset + DSDN_ARCHIVE_SECTION_LEN,
+                            "the zstd frame of a section is refused: %s", why);
     content->len = s->content_len;
     return DSDN_OK;
 }
@@ -327,7 +319,7 @@ int dsdn_archive_footer_decode(const uint8_t p[DSDN_ARCHIVE_FOOTER_LEN], struct 
         rc = dsdn_fail(error, DSDN_E_CHECKSUM, "the CRC32C of the archive footer does not match its bytes");
     else if (dsdn_tagged(DSDN_ARCHIVE_TAG, p, F_HASH, hash), !dsdn_equal32(hash, p + F_HASH))
         rc = dsdn_fail(error, DSDN_E_CHAIN, "the archive hash does not match the footer");
-    if (rc) return dsdn_archive_at(error, rc, path, offset);
+    if (rc) return dsdn_error_at(error, path, offset), rc;
     *f = (struct dsdn_archive_footer){.table_offset = dsdn_load64(p + F_TABLE),
                                       .frames = dsdn_load64(p + F_FRAMES),
                                       .sections = dsdn_load64(p + F_SECTIONS),

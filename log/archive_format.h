@@ -84,13 +84,6 @@ struct dsdn_archive_walk {
     void *dctx;
 };
 
-/* dsdn_archive_at gives error a place and returns code, whether there is an error record or not. */
-static inline int dsdn_archive_at(struct dsdn_error *error, int code, const char *path, uint64_t offset)
-{
-    dsdn_error_at(error, path, offset);
-    return code;
-}
-
 /* File header.  encode fills header->len bytes including genesis; decode checks the first 96 bytes apart from
  * the checksum and says how many genesis bytes follow; check wants all of them. */
 int dsdn_archive_header_encode(const struct dsdn_archive_options *options, struct dsdn_buffer *header,
@@ -151,9 +144,6 @@ int dsdn_archive_walk_start(struct dsdn_archive_walk *w, struct dsdn_error *erro
 int dsdn_archive_walk_next(struct dsdn_archive_walk *w, struct dsdn_archive_entry *entry,
                            struct dsdn_error *error);
 void dsdn_archive_walk_free(struct dsdn_archive_walk *w);
-
-/* dsdn_archive_open_file is io->open that retries EINTR; -1 with errno. */
-int dsdn_archive_open_file(const struct dsdn_io *io, const char *path, int flags);
 
 /* dsdn_archive_stream_info is dsdn_archive_info of a stream. */
 const struct dsdn_archive_info *dsdn_archive_stream_info(const struct dsdn_source *source);

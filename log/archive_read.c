@@ -1,6 +1,5 @@
 #include "log/archive_format.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -55,11 +54,10 @@ static int section_read(struct archive *a, uint64_t offset, uint32_t stored_len,
     if (!rc) rc = dsdn_io_read_at(a->io, a->fd, a->stored.bytes, len, offset, a->path, error);
     if (!rc) rc = dsdn_archive_section_decode(a->stored.bytes, section, a->path, offset, error);
     if (rc) return rc;
-    if (section->stored_len != stored_len) {
-        dsdn_fail(error, DSDN_E_MALFORMED, "a section of %" PRIu32 " stored bytes where %" PRIu32 " are due",
-                  section->stored_len, stored_len);
-        return dsdn_archive_at(error, DSDN_E_MALFORMED, a->path, offset);
-    }
+    if (section->stored_len != stored_len)
+        return dsdn_fail_at(error, DSDN_E_MALFORMED, a->path, offset,
+                            "a section of %" PRIu32 " stored bytes where %" PRIu32 " are due",
+                            section->stored_len, stored_len);
     return dsdn_archive_section_check(a->stored.bytes, section, a->path, offset, error);
 }
 
@@ -81,13 +79,11 @@ static int frame_load(struct archive *a, uint64_t frame, struct dsdn_error *erro
         good = dsdn_archive_batches(a->content.bytes, a->content.len, &batches) && batches.count == s.count &&
                batches.events == s.events;
     }
-    if (!good) {
-        dsdn_fail(error, DSDN_E_MALFORMED,
-                  "the seek table promises a frame of %" PRIu32 " batches from %" PRIu64
-                  ", and it is not here",
-                  e.count, e.first);
-        return dsdn_archive_at(error, DSDN_E_MALFORMED, a->path, e.offset);
-    }
+    if (!good)
+        return dsdn_fail_at(error, DSDN_E_MALFORMED, a->path, e.offset,
+                            "the seek table promises a frame of %" PRIu32 " batches from %" PRIu64
+                            ", and it is not here",
+                            e.count, e.first);
     a->frame = frame;
     a->at_sequence = e.first;
     a->at = 0;
@@ -136,7 +132,7 @@ static int archive_seek(struct dsdn_source *source, uint64_t sequence, struct ds
         dsdn_fail(error, DSDN_E_NOT_FOUND, "the archive holds %" PRIu64 " batches from %" PRIu64,
                   a->info.batches, a->info.first);
         if (error) error->sequence = sequence;
-        return dsdn_archive_at(error, DSDN_E_NOT_FOUND, a->path, DSDN_NO_OFFSET);
+        return dsdn_error_at(error, a->path, DSDN_NO_OFFSET), DSDN_E_NOT_FOUND;
     }
     a->next = sequence;
     return DSDN_OK;
@@ -178,14 +174,13 @@ static int table_check(const struct archive *a, const struct dsdn_archive_footer
         events = e.first_event;
     }
     uint64_t at = f->table_offset + DSDN_ARCHIVE_SECTION_LEN;
-    if (why) {
-        dsdn_fail(error, DSDN_E_MALFORMED, "entry %" PRIu64 " of the seek table is wrong: %s", i - 1, why);
-        return dsdn_archive_at(error, DSDN_E_MALFORMED, a->path, at + (i - 1) * DSDN_ARCHIVE_ENTRY_LEN);
-    }
+    if (why)
+        return dsdn_fail_at(error, DSDN_E_MALFORMED, a->path, at + (i - 1) * DSDN_ARCHIVE_ENTRY_LEN,
+                            "entry %" PRIu64 " of the seek table is wrong: %s", i - 1, why);
     if (sequence - a->info.first == f->batches) return DSDN_OK;
-    dsdn_fail(error, DSDN_E_MALFORMED, "the seek table holds %" PRIu64 " batches, the footer says %" PRIu64,
-              sequence - a->info.first, f->batches);
-    return dsdn_archive_at(error, DSDN_E_MALFORMED, a->path, at);
+    return dsdn_fail_at(error, DSDN_E_MALFORMED, a->path, at,
+                        "the seek table holds %" PRIu64 " batches, the footer says %" PRIu64,
+                        sequence - a->info.first, f->batches);
 }
 
 /* Opens the way a finished archive is opened: header, footer, seek table, and nothing between. */
@@ -195,35 +190,31 @@ static int open_finished(struct archive *a, uint64_t size, struct dsdn_error *er
     uint64_t at = size >= a->header.len + DSDN_ARCHIVE_FOOTER_LEN ? size - DSDN_ARCHIVE_FOOTER_LEN : 0;
     int rc = at ? dsdn_io_read_at(a->io, a->fd, bytes, sizeof bytes, at, a->path, error) : DSDN_OK;
     if (rc) return rc;
-    if (!at || memcmp(bytes, DSDN_ARCHIVE_FOOTER_MAGIC, 8) != 0) {
-        dsdn_fail(error, DSDN_E_TRUNCATED,
-                  "the archive does not end in a footer: it is unfinished or was cut. The command that wrote "
-                  "it can resume "
-                  "it, and recover mode reads what is there");
-        return dsdn_archive_at(error, DSDN_E_TRUNCATED, a->path, size);
-    }
+    if (!at || memcmp(bytes, DSDN_ARCHIVE_FOOTER_MAGIC, 8) != 0)
+        return dsdn_fail_at(
+            error, DSDN_E_TRUNCATED, a->path, size,
+            "the archive does not end in a footer: it is unfinished or was cut. The command that wrote "
+            "it can resume "
+            "it, and recover mode reads what is there");
     struct dsdn_archive_footer f;
     rc = dsdn_archive_footer_decode(bytes, &f, a->path, at, error);
     if (rc) return rc;
     /* The seek table is the last section, right before the footer: this bounds its length by the file's. */
     if (f.frames > DSDN_ARCHIVE_FRAMES_MAX || f.table_offset < a->header.len || f.table_offset > at ||
-        at - f.table_offset != DSDN_ARCHIVE_SECTION_LEN + f.frames * DSDN_ARCHIVE_ENTRY_LEN) {
-        dsdn_fail(error, DSDN_E_MALFORMED,
-                  "the footer places a seek table of %" PRIu64 " frames at byte %" PRIu64
-                  ", which is not right before it",
-                  f.frames, f.table_offset);
-        return dsdn_archive_at(error, DSDN_E_MALFORMED, a->path, at);
-    }
+        at - f.table_offset != DSDN_ARCHIVE_SECTION_LEN + f.frames * DSDN_ARCHIVE_ENTRY_LEN)
+        return dsdn_fail_at(error, DSDN_E_MALFORMED, a->path, at,
+                            "the footer places a seek table of %" PRIu64 " frames at byte %" PRIu64
+                            ", which is not right before it",
+                            f.frames, f.table_offset);
     struct dsdn_archive_section s;
     size_t len = (size_t)f.frames * DSDN_ARCHIVE_ENTRY_LEN;
     rc = section_read(a, f.table_offset, (uint32_t)len, &s, error);
     if (rc) return rc;
     uint8_t chain[32];
     dsdn_tagged(DSDN_ARCHIVE_TAG, a->stored.bytes, DSDN_ARCHIVE_SECTION_LEN + len, chain);
-    if (s.kind != DSDN_ARCHIVE_TABLE || !dsdn_equal32(chain, f.chain)) {
-        dsdn_fail(error, DSDN_E_CHAIN, "the footer does not continue the hash chain of the seek table");
-        return dsdn_archive_at(error, DSDN_E_CHAIN, a->path, f.table_offset);
-    }
+    if (s.kind != DSDN_ARCHIVE_TABLE || !dsdn_equal32(chain, f.chain))
+        return dsdn_fail_at(error, DSDN_E_CHAIN, a->path, f.table_offset,
+                            "the footer does not continue the hash chain of the seek table");
     rc = dsdn_buffer_reserve(&a->table, len + 1, error);
     if (rc) return rc;
     memcpy(a->table.bytes, a->stored.bytes + DSDN_ARCHIVE_SECTION_LEN, len);
@@ -275,19 +266,20 @@ static int open_recovered(struct archive *a, struct dsdn_archive_walk *w, uint64
 
 static int archive_open(struct archive *a, unsigned flags, struct dsdn_error *error)
 {
-    int64_t size = a->io->size(a->io->self, a->fd);
-    if (size < 0) return dsdn_fail_errno(error, errno, "cannot tell the size of the archive");
+    uint64_t size;
     struct dsdn_archive_walk w;
+    int rc = dsdn_io_size(a->io, a->fd, &size, a->path, error);
+    if (rc) return rc;
     dsdn_archive_walk_file(&w, a->io, a->fd, a->path);
-    int rc = dsdn_archive_walk_start(&w, error);
+    rc = dsdn_archive_walk_start(&w, error);
     if (!rc) {
         a->header = w.header;
         a->info = w.info;
         a->dctx = w.dctx;
         w.header = (struct dsdn_buffer){0};
-        rc = open_finished(a, (uint64_t)size, error);
+        rc = open_finished(a, size, error);
         if ((flags & DSDN_ARCHIVE_RECOVER) && dsdn_archive_damaged(rc))
-            rc = open_recovered(a, &w, (uint64_t)size, error);
+            rc = open_recovered(a, &w, size, error);
         w.dctx = NULL; /* a has it */
     }
     dsdn_archive_walk_free(&w);
@@ -321,9 +313,8 @@ int dsdn_archive_open(const struct dsdn_io *io, const char *path, unsigned flags
     a->source.kind = "archive";
     a->io = io;
     a->path = copy;
-    a->fd = dsdn_archive_open_file(io, path, O_RDONLY | O_CLOEXEC);
-    int rc =
-        a->fd < 0 ? dsdn_fail_errno(error, errno, "cannot open the archive") : archive_open(a, flags, error);
+    int rc = dsdn_io_open(io, path, O_RDONLY, 0, &a->fd, error);
+    if (!rc) rc = archive_open(a, flags, error);
     if (rc) {
         dsdn_error_at(error, path, DSDN_NO_OFFSET);
         archive_close(&a->source);
@@ -343,18 +334,14 @@ int dsdn_archive_check(struct dsdn_source *source, struct dsdn_error *error)
     int rc = dsdn_archive_walk_start(&w, error);
     while (!rc) rc = dsdn_archive_walk_next(&w, NULL, error);
     if (rc == DSDN_E_AGAIN) {
-        int64_t size = a->io->size(a->io->self, a->fd);
-        if (size < 0) {
-            rc = dsdn_fail_errno(error, errno, "cannot tell the size of the archive");
-        } else if ((uint64_t)size != w.info.len) {
-            rc = dsdn_fail(error, DSDN_E_MALFORMED, "bytes follow the footer");
-            rc = dsdn_archive_at(error, rc, a->path, w.info.len);
-        } else {
-            rc = DSDN_OK;
-        }
+        uint64_t size;
+        rc = dsdn_io_size(a->io, a->fd, &size, a->path, error);
+        if (!rc && size != w.info.len)
+            rc = dsdn_fail_at(error, DSDN_E_MALFORMED, a->path, w.info.len, "bytes follow the footer");
     }
     dsdn_archive_walk_free(&w);
-    return rc ? dsdn_archive_at(error, rc, a->path, DSDN_NO_OFFSET) : DSDN_OK;
+    if (rc) dsdn_error_at(error, a->path, DSDN_NO_OFFSET);
+    return rc;
 }
 
 int dsdn_archive_blob_next(struct dsdn_source *source, uint64_t *cursor, unsigned kinds,
@@ -379,11 +366,9 @@ int dsdn_archive_blob_next(struct dsdn_source *source, uint64_t *cursor, unsigne
         if (!rc) rc = dsdn_archive_section_decode(head, &s, a->path, at, error);
         if (rc) return rc;
         if (s.kind < DSDN_ARCHIVE_CERTIFICATE || s.kind > DSDN_ARCHIVE_BLOB_LAST ||
-            DSDN_ARCHIVE_SECTION_LEN + (uint64_t)s.stored_len > a->end - at) {
-            dsdn_fail(error, DSDN_E_MALFORMED, "a section of kind %u is not where the seek table has it",
-                      s.kind);
-            return dsdn_archive_at(error, DSDN_E_MALFORMED, a->path, at);
-        }
+            DSDN_ARCHIVE_SECTION_LEN + (uint64_t)s.stored_len > a->end - at)
+            return dsdn_fail_at(error, DSDN_E_MALFORMED, a->path, at,
+                                "a section of kind %u is not where the seek table has it", s.kind);
         rc = section_read(a, at, s.stored_len, &s, error);
         if (rc) return rc;
         uint64_t offset = at;

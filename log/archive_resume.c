@@ -1,6 +1,5 @@
 #include "log/archive_writer.h"
 
-#include <errno.h>
 #include <fcntl.h>
 
 /* Adds the section that the walk stands on to group. */
@@ -95,22 +94,21 @@ int dsdn_archive_resume(const struct dsdn_io *io, const char *path, bool uncheck
     if (!error) error = &local;
     *out = NULL;
     int rc = dsdn_archive_writer_new(io, path, unchecked, &w, error);
-    if (rc) return dsdn_archive_at(error, rc, path, DSDN_NO_OFFSET);
-    w->fd = dsdn_archive_open_file(io, path, O_RDWR | O_CLOEXEC);
-    rc = w->fd < 0 ? dsdn_fail_errno(error, errno, "cannot open the archive")
-                   : dsdn_archive_writer_lock(w, error);
-    int64_t size = rc ? 0 : io->size(io->self, w->fd);
-    if (size < 0) rc = dsdn_fail_errno(error, errno, "cannot tell the size of the archive");
+    if (rc) return dsdn_error_at(error, path, DSDN_NO_OFFSET), rc;
+    uint64_t size = 0;
+    rc = dsdn_io_open(io, path, O_RDWR, 0, &w->fd, error);
+    if (!rc) rc = dsdn_io_lock(io, w->fd, path, error);
+    if (!rc) rc = dsdn_io_size(io, w->fd, &size, path, error);
     if (!rc) {
         struct dsdn_archive_walk walk;
         dsdn_archive_walk_file(&walk, io, w->fd, path);
         rc = dsdn_archive_walk_start(&walk, error);
         w->info = walk.info;
-        if (!rc) rc = resume_walk(w, &walk, (uint64_t)size, &before, error);
+        if (!rc) rc = resume_walk(w, &walk, size, &before, error);
         dsdn_archive_walk_free(&walk);
     }
     if (!rc) {
-        w->file_len = (uint64_t)size;
+        w->file_len = size;
         if (w->file_len > w->state.offset) rc = dsdn_archive_writer_truncate(w, w->state.offset, error);
         w->synced = 0; /* what the writer before left unsynced is not known: sync all of it */
         if (!rc) rc = dsdn_archive_writer_sync(w, error);
@@ -122,7 +120,7 @@ int dsdn_archive_resume(const struct dsdn_io *io, const char *path, bool uncheck
     }
     reopen_group(w, &before);
     *error = (struct dsdn_error)DSDN_ERROR_INIT; /* the walk left there why it ended */
-    if (report) *report = (struct dsdn_archive_resumed){w->next, w->file_len, (uint64_t)size - w->file_len};
+    if (report) *report = (struct dsdn_archive_resumed){w->next, w->file_len, size - w->file_len};
     *out = w;
     return DSDN_OK;
 }

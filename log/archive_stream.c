@@ -24,7 +24,7 @@ static int stream_read(struct dsdn_archive_walk *w, void *bytes, size_t len, uin
         if (n <= 0) {
             int rc = n < 0 ? dsdn_fail_errno(error, errno, "cannot read the archive stream")
                            : dsdn_fail(error, DSDN_E_TRUNCATED, "the archive stream ends before its footer");
-            return dsdn_archive_at(error, rc, w->path, offset + got);
+            return dsdn_error_at(error, w->path, offset + got), rc;
         }
         got += (size_t)n;
     }
@@ -44,7 +44,7 @@ static int stream_end(struct stream *s, struct dsdn_error *error)
     if (n == 0) return dsdn_fail(error, DSDN_E_AGAIN, "end of the archive stream");
     int rc = n < 0 ? dsdn_fail_errno(error, errno, "cannot read the archive stream")
                    : dsdn_fail(error, DSDN_E_MALFORMED, "bytes follow the footer");
-    return dsdn_archive_at(error, rc, s->walk.path, s->walk.info.len);
+    return dsdn_error_at(error, s->walk.path, s->walk.info.len), rc;
 }
 
 /* Makes walk.content[at] a batch. */
@@ -105,7 +105,7 @@ static int stream_seek(struct dsdn_source *source, uint64_t sequence, struct dsd
                  : "a stream does not go back; it stands at batch %" PRIu64,
               s->next);
     if (error) error->sequence = sequence;
-    return dsdn_archive_at(error, DSDN_E_NOT_FOUND, s->name, DSDN_NO_OFFSET);
+    return dsdn_error_at(error, s->name, DSDN_NO_OFFSET), DSDN_E_NOT_FOUND;
 }
 
 static void stream_close(struct dsdn_source *source)

@@ -64,10 +64,9 @@ static int walk_footer(struct dsdn_archive_walk *w, struct dsdn_error *error)
         {32, 8, "number of batches"},       {40, 8, "number of events"}, {48, 8, "number of bytes"},
         {56, 32, "last batch hash"},        {88, 32, "content hash"},    {120, 32, "last chain hash"}};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
-        if (memcmp(bytes + fields[i].from, expected + fields[i].from, fields[i].len) != 0) {
-            dsdn_fail(error, DSDN_E_CHAIN, "the footer's %s is not that of the sections", fields[i].name);
-            return dsdn_archive_at(error, DSDN_E_CHAIN, w->path, at + fields[i].from);
-        }
+        if (memcmp(bytes + fields[i].from, expected + fields[i].from, fields[i].len) != 0)
+            return dsdn_fail_at(error, DSDN_E_CHAIN, w->path, at + fields[i].from,
+                                "the footer's %s is not that of the sections", fields[i].name);
     dsdn_archive_state_info(&w->state, &footer, &w->info);
     return DSDN_E_AGAIN;
 }
@@ -105,21 +104,18 @@ int dsdn_archive_walk_next(struct dsdn_archive_walk *w, struct dsdn_archive_entr
     if (!rc) rc = w->read(w, w->stored.bytes, DSDN_ARCHIVE_SECTION_LEN, at, error);
     if (rc) return rc;
     bool footer = memcmp(w->stored.bytes, DSDN_ARCHIVE_FOOTER_MAGIC, 8) == 0;
-    if (footer != (w->state.table_offset != 0)) {
-        dsdn_fail(error, DSDN_E_MALFORMED,
-                  footer ? "a footer without a seek table before it"
-                         : "something other than a footer follows the seek table");
-        return dsdn_archive_at(error, DSDN_E_MALFORMED, w->path, at);
-    }
+    if (footer != (w->state.table_offset != 0))
+        return dsdn_fail_at(error, DSDN_E_MALFORMED, w->path, at,
+                            footer ? "a footer without a seek table before it"
+                                   : "something other than a footer follows the seek table");
     if (footer) return walk_footer(w, error);
 
     rc = dsdn_archive_section_decode(w->stored.bytes, s, w->path, at, error);
     if (rc) return rc;
-    if (s->kind == DSDN_ARCHIVE_TABLE && s->count != w->state.frames) {
-        dsdn_fail(error, DSDN_E_MALFORMED, "a seek table of %" PRIu32 " entries for %" PRIu64 " frames",
-                  s->count, w->state.frames);
-        return dsdn_archive_at(error, DSDN_E_MALFORMED, w->path, at);
-    }
+    if (s->kind == DSDN_ARCHIVE_TABLE && s->count != w->state.frames)
+        return dsdn_fail_at(error, DSDN_E_MALFORMED, w->path, at,
+                            "a seek table of %" PRIu32 " entries for %" PRIu64 " frames", s->count,
+                            w->state.frames);
     rc = dsdn_buffer_reserve(&w->stored, DSDN_ARCHIVE_SECTION_LEN + (size_t)s->stored_len, error);
     if (!rc)
         rc = w->read(w, w->stored.bytes + DSDN_ARCHIVE_SECTION_LEN, s->stored_len,
@@ -127,7 +123,7 @@ int dsdn_archive_walk_next(struct dsdn_archive_walk *w, struct dsdn_archive_entr
     if (!rc) rc = dsdn_archive_section_check(w->stored.bytes, s, w->path, at, error);
     if (rc) return rc;
     rc = check_place(w, error);
-    if (rc) return dsdn_archive_at(error, rc, w->path, at);
+    if (rc) return dsdn_error_at(error, w->path, at), rc;
 
     struct dsdn_archive_batches batches = {0};
     w->content.len = 0;
@@ -136,12 +132,11 @@ int dsdn_archive_walk_next(struct dsdn_archive_walk *w, struct dsdn_archive_entr
         if (rc) return rc;
     }
     if (s->kind == DSDN_ARCHIVE_FRAME && (!dsdn_archive_batches(w->content.bytes, w->content.len, &batches) ||
-                                          batches.count != s->count || batches.events != s->events)) {
-        dsdn_fail(error, DSDN_E_MALFORMED,
-                  "a frame does not hold the %" PRIu32 " batches and %" PRIu32 " events of its header",
-                  s->count, s->events);
-        return dsdn_archive_at(error, DSDN_E_MALFORMED, w->path, at);
-    }
+                                          batches.count != s->count || batches.events != s->events))
+        return dsdn_fail_at(error, DSDN_E_MALFORMED, w->path, at,
+                            "a frame does not hold the %" PRIu32 " batches and %" PRIu32
+                            " events of its header",
+                            s->count, s->events);
     dsdn_archive_state_add(&w->state, s, w->stored.bytes, w->content.bytes, &batches, entry);
     dsdn_archive_state_info(&w->state, NULL, &w->info);
     return DSDN_OK;

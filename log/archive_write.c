@@ -1,6 +1,5 @@
 #include "log/archive_writer.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -24,13 +23,8 @@ static int fail(struct dsdn_archive_writer *w, int rc, struct dsdn_error *error)
 
 int dsdn_archive_writer_truncate(struct dsdn_archive_writer *w, uint64_t len, struct dsdn_error *error)
 {
-    int rc;
-    do rc = w->io->ftruncate(w->io->self, w->fd, len);
-    while (rc < 0 && errno == EINTR);
-    if (rc < 0) {
-        rc = dsdn_fail_errno(error, errno, "cannot cut the archive to %" PRIu64 " bytes", len);
-        return dsdn_archive_at(error, rc, w->path, len);
-    }
+    int rc = dsdn_io_truncate(w->io, w->fd, len, w->path, error);
+    if (rc) return rc;
     w->file_len = len;
     if (w->synced > len) w->synced = len;
     return DSDN_OK;
@@ -51,20 +45,6 @@ int dsdn_archive_writer_sync(struct dsdn_archive_writer *w, struct dsdn_error *e
     if (w->synced == w->file_len) return DSDN_OK;
     int rc = dsdn_io_sync(w->io, w->fd, w->path, error);
     if (!rc) w->synced = w->file_len;
-    return rc;
-}
-
-static int sync_parent(struct dsdn_archive_writer *w, struct dsdn_error *error)
-{
-    char *dir = strdup(w->path);
-    if (!dir) return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for a path");
-    char *slash = strrchr(dir, '/');
-    if (slash) slash[slash == dir] = '\0';
-    int rc;
-    do rc = w->io->sync_dir(w->io->self, slash ? dir : ".");
-    while (rc < 0 && errno == EINTR);
-    if (rc < 0) rc = dsdn_fail_errno(error, errno, "cannot make the directory of the archive durable");
-    free(dir);
     return rc;
 }
 
@@ -186,17 +166,6 @@ int dsdn_archive_writer_new(const struct dsdn_io *io, const char *path, bool unc
     return DSDN_OK;
 }
 
-int dsdn_archive_writer_lock(struct dsdn_archive_writer *w, struct dsdn_error *error)
-{
-    int rc;
-    do rc = w->io->lock(w->io->self, w->fd);
-    while (rc < 0 && errno == EINTR);
-    if (rc == 0) return DSDN_OK;
-    if (errno == EWOULDBLOCK)
-        return dsdn_fail(error, DSDN_E_LOCKED, "another process is writing this archive");
-    return dsdn_fail_errno(error, errno, "cannot lock the archive");
-}
-
 int dsdn_archive_create(const struct dsdn_io *io, const char *path,
                         const struct dsdn_archive_options *options, struct dsdn_archive_writer **out,
                         struct dsdn_error *error)
@@ -209,18 +178,13 @@ int dsdn_archive_create(const struct dsdn_io *io, const char *path,
     *out = NULL;
     int rc = dsdn_archive_header_encode(options, &header, error);
     if (!rc) rc = dsdn_archive_writer_new(io, path, options->unchecked, &w, error);
+    if (!rc) rc = dsdn_io_open(io, path, O_RDWR | O_CREAT | O_EXCL, 0644, &w->fd, error);
     if (!rc) {
-        w->fd = dsdn_archive_open_file(io, path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC);
-        if (w->fd < 0)
-            rc = errno == EEXIST ? dsdn_fail(error, DSDN_E_EXISTS, "the archive exists already")
-                                 : dsdn_fail_errno(error, errno, "cannot create the archive");
-    }
-    if (!rc) {
-        rc = dsdn_archive_writer_lock(w, error);
+        rc = dsdn_io_lock(io, w->fd, path, error);
         if (!rc) rc = dsdn_archive_header_decode(header.bytes, &w->info, &genesis_len, path, error);
         if (!rc) rc = put(w, header.bytes, header.len, 0, error);
         if (!rc) rc = dsdn_archive_writer_sync(w, error);
-        if (!rc) rc = sync_parent(w, error);
+        if (!rc) rc = dsdn_io_sync_parent(w->io, w->path, error);
         if (rc) io->unlink(io->self, path);
     }
     if (!rc) {
@@ -368,7 +332,7 @@ int dsdn_archive_finish(struct dsdn_archive_writer *w, struct dsdn_archive_info 
     dsdn_archive_footer_encode(&w->state, &footer, bytes);
     rc = put(w, bytes, sizeof bytes, w->state.offset, error);
     if (!rc) rc = dsdn_archive_writer_sync(w, error);
-    if (!rc) rc = sync_parent(w, error);
+    if (!rc) rc = dsdn_io_sync_parent(w->io, w->path, error);
     if (rc) return fail(w, rc, error);
     w->finished = true;
     dsdn_archive_state_info(&w->state, &footer, &w->info);

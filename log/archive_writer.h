@@ -48,8 +48,6 @@ static inline void dsdn_archive_pending_head(uint8_t *p, uint8_t kind, uint64_t 
 /* A writer without a file: fd is -1. */
 int dsdn_archive_writer_new(const struct dsdn_io *io, const char *path, bool unchecked,
                             struct dsdn_archive_writer **out, struct dsdn_error *error);
-/* LOCKED when another writer holds the file. */
-int dsdn_archive_writer_lock(struct dsdn_archive_writer *w, struct dsdn_error *error);
 int dsdn_archive_writer_truncate(struct dsdn_archive_writer *w, uint64_t len, struct dsdn_error *error);
 int dsdn_archive_writer_sync(struct dsdn_archive_writer *w, struct dsdn_error *error);
 

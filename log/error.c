@@ -69,6 +69,7 @@ int dsdn_fail_errno(struct dsdn_error *error, int errno_value, const char *forma
     int code = errno_value == ENOSPC || errno_value == EDQUOT ? DSDN_E_NO_SPACE
                : errno_value == ENOMEM                        ? DSDN_E_NO_MEMORY
                : errno_value == ENOENT                        ? DSDN_E_NOT_FOUND
+               : errno_value == EEXIST                        ? DSDN_E_EXISTS
                                                               : DSDN_E_IO;
     va_list args;
     va_start(args, format);

@@ -106,7 +106,7 @@ int dsdn_fail_at(struct dsdn_error *error, int code, const char *path, uint64_t 
     __attribute__((format(printf, 5, 6)));
 
 /* dsdn_fail_errno is dsdn_fail with the code that fits errno_value (ENOSPC and EDQUOT: NO_SPACE, ENOMEM:
- * NO_MEMORY, ENOENT: NOT_FOUND, else IO) and its text appended to the message. */
+ * NO_MEMORY, ENOENT: NOT_FOUND, EEXIST: EXISTS, else IO) and its text appended to the message. */
 int dsdn_fail_errno(struct dsdn_error *error, int errno_value, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -159,6 +159,42 @@ int dsdn_io_sync_dir(const struct dsdn_io *io, const char *path, struct dsdn_err
     return rc >= 0 ? DSDN_OK : refused(error, errno, "sync the directory", path, DSDN_NO_OFFSET);
 }
 
+/* The directory part of path into out: "." when there is none, "/" for the root. */
+static bool parent_of(const char *path, char out[PATH_MAX])
+{
+    const char *slash = strrchr(path, '/');
+    size_t len = slash ? (size_t)(slash - path) : 0;
+    if (len >= PATH_MAX) return false;
+    if (!slash)
+        memcpy(out, ".", 2);
+    else if (len == 0)
+        memcpy(out, "/", 2);
+    else {
+        memcpy(out, path, len);
+        out[len] = 0;
+    }
+    return true;
+}
+
+int dsdn_io_sync_parent(const struct dsdn_io *io, const char *path, struct dsdn_error *error)
+{
+    char parent[PATH_MAX];
+    if (!parent_of(path, parent))
+        return dsdn_fail(error, DSDN_E_USAGE, "the path is longer than %d bytes", PATH_MAX);
+    return dsdn_io_sync_dir(io, parent, error);
+}
+
+int dsdn_io_lock(const struct dsdn_io *io, int fd, const char *path, struct dsdn_error *error)
+{
+    int rc;
+    do rc = io->lock(io->self, fd);
+    while (rc < 0 && errno == EINTR);
+    if (rc >= 0) return DSDN_OK;
+    if (errno == EWOULDBLOCK)
+        return dsdn_fail_at(error, DSDN_E_LOCKED, path, DSDN_NO_OFFSET, "another process is writing here");
+    return refused(error, errno, "lock the file", path, DSDN_NO_OFFSET);
+}
+
 int dsdn_io_read_at(const struct dsdn_io *io, int fd, void *bytes, size_t len, uint64_t offset,
                     const char *path, struct dsdn_error *error)
 {
@@ -197,29 +233,12 @@ int dsdn_io_write_at(const struct dsdn_io *io, int fd, const void *bytes, size_t
     return DSDN_OK;
 }
 
-/* The directory part of path into out: "." when there is none, "/" for the root. */
-static bool parent_of(const char *path, char out[PATH_MAX])
-{
-    const char *slash = strrchr(path, '/');
-    size_t len = slash ? (size_t)(slash - path) : 0;
-    if (len >= PATH_MAX) return false;
-    if (!slash)
-        memcpy(out, ".", 2);
-    else if (len == 0)
-        memcpy(out, "/", 2);
-    else {
-        memcpy(out, path, len);
-        out[len] = 0;
-    }
-    return true;
-}
-
 int dsdn_io_write_file(const struct dsdn_io *io, const char *path, const void *bytes, size_t len,
                        struct dsdn_error *error)
 {
-    char temporary[PATH_MAX], parent[PATH_MAX];
+    char temporary[PATH_MAX];
     int used = snprintf(temporary, sizeof temporary, "%s.tmp", path);
-    if (used < 0 || used >= (int)sizeof temporary || !parent_of(path, parent))
+    if (used < 0 || used >= (int)sizeof temporary)
         return dsdn_fail(error, DSDN_E_USAGE, "the path is longer than %d bytes", PATH_MAX);
 
     int fd;
@@ -236,7 +255,7 @@ int dsdn_io_write_file(const struct dsdn_io *io, const char *path, const void *b
         io->unlink(io->self, temporary);
         return rc;
     }
-    return dsdn_io_sync_dir(io, parent, error);
+    return dsdn_io_sync_parent(io, path, error);
 }
 
 int dsdn_io_read_file(const struct dsdn_io *io, const char *path, size_t max, uint8_t **out, size_t *len,

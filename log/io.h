@@ -29,7 +29,8 @@ struct dsdn_io {
 /* The operating system. */
 extern const struct dsdn_io dsdn_io_system;
 
-/* dsdn_io_open opens path (always with O_CLOEXEC), retrying EINTR.  *fd is -1 after a failure. */
+/* dsdn_io_open opens path (always with O_CLOEXEC), retrying EINTR.  *fd is -1 after a failure.  NOT_FOUND;
+ * EXISTS with O_EXCL. */
 int dsdn_io_open(const struct dsdn_io *io, const char *path, int flags, mode_t mode, int *fd,
                  struct dsdn_error *error);
 
@@ -41,6 +42,12 @@ int dsdn_io_truncate(const struct dsdn_io *io, int fd, uint64_t len, const char 
 
 /* dsdn_io_sync_dir makes the names in a directory durable, retrying EINTR. */
 int dsdn_io_sync_dir(const struct dsdn_io *io, const char *path, struct dsdn_error *error);
+
+/* dsdn_io_sync_parent does so for the directory that path is in. */
+int dsdn_io_sync_parent(const struct dsdn_io *io, const char *path, struct dsdn_error *error);
+
+/* dsdn_io_lock takes the file for this descriptor, without waiting: LOCKED when somebody else has it. */
+int dsdn_io_lock(const struct dsdn_io *io, int fd, const char *path, struct dsdn_error *error);
 
 /* dsdn_io_read_at reads exactly len bytes.  DSDN_E_TRUNCATED at the end of the file (with the offset where it
  * ended), DSDN_E_IO otherwise.  `path` is for the message only. */

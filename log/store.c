@@ -35,16 +35,7 @@ static int lock_take(struct dsdn_store *s, const struct dsdn_io *io, const char 
     char *path = dsdn_join(dir, "lock");
     if (!path) return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for a path");
     int rc = dsdn_io_open(io, path, O_RDWR | O_CREAT, 0644, &s->lock_fd, error);
-    if (!rc) {
-        int taken;
-        do taken = io->lock(io->self, s->lock_fd);
-        while (taken < 0 && errno == EINTR);
-        if (taken < 0) {
-            rc = errno == EWOULDBLOCK ? dsdn_fail(error, DSDN_E_LOCKED, "another process is writing this log")
-                                      : dsdn_fail_errno(error, errno, "cannot lock the log");
-            dsdn_error_at(error, path, DSDN_NO_OFFSET);
-        }
-    }
+    if (!rc) rc = dsdn_io_lock(io, s->lock_fd, path, error);
     free(path);
     return rc;
 }
