@@ -111,6 +111,7 @@ void dsdn_deadlines_drain(struct dsdn_engine *e, struct dsdn_context *c, const s
             for (const struct dsdn_deadline_kind *k = e->catalogue->deadlines; k && k->name; k++)
                 if (k->kind == number) k->fire(c, fired.subject);
             dsdn_state_settle(s);
+            dsdn_engine_tell(e, DSDN_STEP_DEADLINE, number, (const uint8_t *)&fired);
         }
     }
 }

@@ -41,6 +41,28 @@ int dsdn_engine_judge(const struct dsdn_engine *e, const struct dsdn_prepared *p
  * then nothing happened. */
 int dsdn_engine_apply(struct dsdn_engine *e, struct dsdn_prepared *p, struct dsdn_error *error);
 
+/* ---- watching ---- */
+
+/* What happens when a batch is applied, in this order (protocol.md, section 10), direct bundles before deadlines. */
+enum dsdn_step_kind {
+    DSDN_STEP_SCHEDULE, /* versions and parameters whose height the batch reaches took effect */
+    DSDN_STEP_NONCE,    /* the nonce of bundle `number` was judged, and noted when it is accepted */
+    DSDN_STEP_EVENT,    /* event `number` of the batch came to its outcome */
+    DSDN_STEP_DEADLINE, /* a deadline of kind `number` fired; its row is gone, `key` was its key */
+    DSDN_STEP_HEAD      /* outcomes were counted and the head row written: the batch is done */
+};
+
+struct dsdn_step {
+    enum dsdn_step_kind kind;
+    uint32_t number;
+    const uint8_t *key; /* of a DEADLINE, else NULL */
+};
+
+/* dsdn_engine_observe has `step` called after every step of every batch from now on, with the state as it is there, which
+ * it only reads; NULL: no more.  Applying takes longer then, and comes to the same state. */
+typedef void dsdn_observer(void *self, const struct dsdn_state *s, const struct dsdn_step *step);
+void dsdn_engine_observe(struct dsdn_engine *e, dsdn_observer *step, void *self);
+
 /* The row-change hash of the newest batch: H("dsdn/changes/1", for every changed row in order of (table id, key hash):
  * table id u16 || key hash || old value hash || new value hash; absent = zero bytes).  Needs options.fingerprint.
  * NO_MEMORY when there was none for it: the batch is applied all the same, its hash is lost. */

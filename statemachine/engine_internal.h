@@ -15,7 +15,17 @@ struct dsdn_engine {
     uint64_t applied;
     uint8_t fingerprint[32]; /* of the newest batch */
     bool fingerprint_known;
+    dsdn_observer *observer; /* NULL: nobody watches */
+    void *observer_self;
 };
+
+/* dsdn_engine_tell tells the observer, if there is one. */
+static inline void dsdn_engine_tell(const struct dsdn_engine *e, enum dsdn_step_kind kind, uint32_t number,
+                                    const uint8_t *key)
+{
+    if (e->observer) e->observer(e->observer_self, &e->state, &(struct dsdn_step){kind, number, key});
+}
+
 
 /* The clock a batch gives to deadlines and schedules. */
 struct dsdn_tick {

@@ -245,6 +245,86 @@ void dsdn_row_json(struct dsdn_text *text, const struct dsdn_state *s, uint32_t 
     dsdn_value_json(text, descs, table, bytes, value, len, NULL); /* what we encode ourselves parses */
 }
 
+/* ---- cells ---- */
+
+static void key_cell(struct dsdn_text *text, const struct dsdn_column *c, const uint8_t *p, struct dsdn_cell *cell)
+{
+    uint8_t form = kinds[c->kind].form;
+    if (form == NUMBER || form == DECIMAL) {
+        *cell = (struct dsdn_cell){.kind = DSDN_CELL_NUMBER, .number = big_endian(p, c->max)};
+        return;
+    }
+    uint32_t len = form == TEXT ? text_len(p, c->max) : UINT32_MAX;
+    cell->kind = len == UINT32_MAX ? DSDN_CELL_HEX : DSDN_CELL_TEXT;
+    if (len == UINT32_MAX)
+        put_hex(text, p, c->max);
+    else
+        dsdn_text_put(text, p, len);
+}
+
+static void cell_of(struct dsdn_text *text, const struct dsdn_table_desc *const *tables,
+                    const struct dsdn_column *c, const uint8_t *p, struct dsdn_cell *cell)
+{
+    switch (kinds[c->kind].form) {
+    case NUMBER:
+    case DECIMAL:
+    case SIGNED:
+        cell->kind = kinds[c->kind].form == SIGNED ? DSDN_CELL_SIGNED : DSDN_CELL_NUMBER;
+        memcpy(&cell->number, p, kinds[c->kind].width);
+        break;
+    case HEX:
+        cell->kind = DSDN_CELL_HEX;
+        put_hex(text, p, kinds[c->kind].width);
+        break;
+    case TEXT:
+        cell->kind = DSDN_CELL_TEXT;
+        dsdn_text_put(text, p + 1, *p);
+        break;
+    case BYTES:
+        cell->kind = DSDN_CELL_HEX;
+        put_hex(text, p + 1, *p);
+        break;
+    case REF:
+        cell->kind = DSDN_CELL_TEXT;
+        dsdn_key_text(text, tables[c->target], p);
+        break;
+    case OPT_REF:
+        cell->kind = *p ? DSDN_CELL_TEXT : DSDN_CELL_NULL;
+        if (*p) dsdn_key_text(text, tables[c->target], p + 1);
+        break;
+    default:
+        cell->kind = DSDN_CELL_JSON;
+        text->comma = text->after_key = false; /* a document of its own */
+        column_json(text, tables, c, p);
+    }
+}
+
+uint32_t dsdn_row_cells(struct dsdn_text *text, const struct dsdn_state *s, uint32_t table, uint32_t row,
+                        struct dsdn_cell cells[DSDN_CELLS_MAX])
+{
+    const struct dsdn_table *t = &s->tables[table];
+    const struct dsdn_table_desc *descs[DSDN_STATE_TABLES_MAX];
+    const uint8_t *key = dsdn_row_at(t, row, t->desc->row_size);
+    uint8_t value[DSDN_VALUE_MAX];
+    uint32_t cnt = 0;
+    for (uint32_t i = 0; i < s->table_cnt; i++) descs[i] = s->tables[i].desc;
+    const uint8_t *p = value, *end = value + t->desc->encode(s, key, value, NULL);
+    dsdn_text_clear(text);
+    for (const struct dsdn_column *c = t->desc->columns(); c->name && cnt < DSDN_CELLS_MAX; c++) {
+        struct dsdn_cell *cell = &cells[cnt++];
+        *cell = (struct dsdn_cell){.at = text->len};
+        if (c->key) {
+            key_cell(text, c, key, cell);
+            key += c->max;
+        } else {
+            cell_of(text, descs, c, p, cell);
+            p += column_len(descs, c, p, end);
+        }
+        cell->len = text->len - cell->at;
+    }
+    return cnt;
+}
+
 int dsdn_table_named(const struct dsdn_table_desc *const *tables, uint32_t table_cnt, const char *name)
 {
     const char *dot = strchr(name, '.');

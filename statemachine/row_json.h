@@ -23,6 +23,27 @@ void dsdn_row_json(struct dsdn_text *text, const struct dsdn_state *s, uint32_t 
 int dsdn_value_json(struct dsdn_text *text, const struct dsdn_table_desc *const *tables, uint32_t table,
                     const uint8_t *key, const uint8_t *value, size_t len, struct dsdn_error *error);
 
+/* A column of a row by itself, for CSV, SQL and tables: the JSON value without its quotes. */
+enum dsdn_cell_kind {
+    DSDN_CELL_NULL,   /* an absent reference */
+    DSDN_CELL_NUMBER, /* u64 */
+    DSDN_CELL_SIGNED, /* i64 */
+    DSDN_CELL_TEXT,   /* text, the key text of a reference */
+    DSDN_CELL_HEX,    /* hex digits */
+    DSDN_CELL_JSON    /* an array of key texts */
+};
+struct dsdn_cell {
+    enum dsdn_cell_kind kind;
+    uint64_t number; /* of NUMBER; the bits of SIGNED */
+    size_t at, len;  /* of the others: where it stands in the text */
+};
+#define DSDN_CELLS_MAX 64u /* columns of a row */
+
+/* dsdn_row_cells replaces text by the texts of a row's columns and fills cells, one a column in declared
+ * order. Returns how many; a failure of the text sticks to it. */
+uint32_t dsdn_row_cells(struct dsdn_text *text, const struct dsdn_state *s, uint32_t table, uint32_t row,
+                        struct dsdn_cell cells[DSDN_CELLS_MAX]);
+
 /* dsdn_key_text writes key text (outside the rules for commas). */
 void dsdn_key_text(struct dsdn_text *text, const struct dsdn_table_desc *desc, const uint8_t *key);
 
