@@ -30,7 +30,7 @@ struct dsdn_fork_choice {
     uint64_t waiting; /* no unjudged node has a ready_height in (ready, waiting) */
 };
 
-static const struct dsdn_position nowhere = {DSDN_HEIGHT_NONE, 0};
+static const struct dsdn_inclusion nowhere = {DSDN_HEIGHT_NONE, 0};
 
 static uint64_t max64(uint64_t a, uint64_t b)
 {
@@ -41,7 +41,7 @@ static uint64_t add_saturating(uint64_t a, uint64_t b)
     return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
-static bool before(const struct dsdn_position *a, const struct dsdn_position *b)
+static bool before(const struct dsdn_inclusion *a, const struct dsdn_inclusion *b)
 {
     return a->height != b->height ? a->height < b->height : a->index < b->index;
 }
@@ -159,9 +159,9 @@ uint32_t dsdn_fork_choice_each_child(const struct dsdn_fork_choice *f, const uin
 
 /* The lowest countable inclusion, given the parent's parameters.  Of bare blobs only the lowest that passed
  * the clock rule is kept: the lag rule holds for it or for no higher one. */
-static struct dsdn_position incl(const struct node *n, const struct dsdn_fork_limits *limits)
+static struct dsdn_inclusion incl(const struct node *n, const struct dsdn_fork_limits *limits)
 {
-    struct dsdn_position best = n->seen.lowest[DSDN_CARRIER_BARE];
+    struct dsdn_inclusion best = n->seen.lowest[DSDN_CARRIER_BARE];
     if (best.height == DSDN_HEIGHT_NONE || best.height - n->candidate.origin_height > limits->origin_lag_max)
         best = nowhere;
     for (int carrier = DSDN_CARRIER_QUORUM; carrier < DSDN_CARRIER_COUNT; carrier++)
@@ -201,16 +201,15 @@ static uint64_t close_of(const struct dsdn_fork_choice *f, const struct node *p)
 
 /* Where the rules put a child: by class, then by place. */
 struct rank {
-    int class; /* 1 certified in time, 2 on the primary, 3 quorum-certified, 4 emergency-attested, 5 nothing
-                */
-    struct dsdn_position place;
+    int class; /* 1 certified in time, 2 on the primary, 3 quorum-certified, 4 emergency-attested, 5 none */
+    struct dsdn_inclusion place;
 };
 
 static struct rank rank_of(const struct dsdn_fork_choice *f, const struct node *p, const struct node *n,
                            uint64_t close)
 {
     if (!f->primary) return (struct rank){1, {n->arrival, 0}};
-    struct dsdn_position cert = n->seen.lowest[DSDN_CARRIER_QUORUM], place = incl(n, &p->limits);
+    struct dsdn_inclusion cert = n->seen.lowest[DSDN_CARRIER_QUORUM], place = incl(n, &p->limits);
     if (cert.height != DSDN_HEIGHT_NONE && max64(cert.height, p->eff) <= close) return (struct rank){1, cert};
     if (place.height != DSDN_HEIGHT_NONE) return (struct rank){2, place};
     return (struct rank){seen(n, DSDN_CARRIER_QUORUM) ? 3 : seen(n, DSDN_CARRIER_EMERGENCY) ? 4 : 5, nowhere};
@@ -371,7 +370,7 @@ void dsdn_fork_choice_remove(struct dsdn_fork_choice *f, uint32_t node)
 }
 
 bool dsdn_fork_choice_countable(const struct dsdn_fork_choice *f, uint32_t node, enum dsdn_carrier carrier,
-                                const struct dsdn_position *position, uint64_t header_time_ms)
+                                const struct dsdn_inclusion *position, uint64_t header_time_ms)
 {
     const struct node *n = &f->nodes[node];
     if (!position) return carrier != DSDN_CARRIER_BARE && !n->seen.off_primary[carrier];
@@ -382,7 +381,7 @@ bool dsdn_fork_choice_countable(const struct dsdn_fork_choice *f, uint32_t node,
 }
 
 void dsdn_fork_choice_include(struct dsdn_fork_choice *f, uint32_t node, enum dsdn_carrier carrier,
-                              const struct dsdn_position *position, uint64_t header_time_ms)
+                              const struct dsdn_inclusion *position, uint64_t header_time_ms)
 {
     if (!dsdn_fork_choice_countable(f, node, carrier, position, header_time_ms)) return;
     if (position)

@@ -26,13 +26,14 @@
 #define DSDN_LOG_FORK_CHOICE_H
 
 #include "log/batch.h"
+#include "log/finality.h"
 
 #define DSDN_FORK_NONE      UINT32_MAX
 #define DSDN_HEIGHT_NONE    UINT64_MAX /* not on the primary; as an eff or close: no bound yet */
 #define DSDN_CLOCK_SLACK_MS 120000u    /* a bare batch is at most so far ahead of its block's header time */
 
 /* Place of a blob on the primary: ordinal `index` among the blobs of the namespace at `height`. */
-struct dsdn_position {
+struct dsdn_inclusion {
     uint64_t height; /* DSDN_HEIGHT_NONE: nowhere */
     uint32_t index;
 };
@@ -47,15 +48,6 @@ enum dsdn_carrier {
 
 /* PROVISIONAL: certified, applied before the data that would judge it is here (section 5). */
 enum dsdn_validity { DSDN_UNJUDGED = 0, DSDN_VALID, DSDN_PROVISIONAL, DSDN_INVALID };
-
-/* How far beyond doubt a batch of the path is; that of a batch is never above that of its parent. */
-enum dsdn_finality {
-    DSDN_FINALITY_NONE = 0,
-    DSDN_FINALITY_EMERGENCY,
-    DSDN_FINALITY_QUORUM,
-    DSDN_FINALITY_PRIMARY,
-    DSDN_FINALITY_SETTLED
-};
 
 /* Parameters of the state after a batch that decide between its children. */
 struct dsdn_fork_limits {
@@ -75,16 +67,13 @@ struct dsdn_fork_root {
 /* The lowest place seen for each carrier, and whether it was seen off the primary: everything that fork
  * choice knows of one batch.  Kept by a log's index, it makes a restart forget nothing. */
 struct dsdn_inclusions {
-    struct dsdn_position lowest[DSDN_CARRIER_COUNT];
+    struct dsdn_inclusion lowest[DSDN_CARRIER_COUNT];
     bool off_primary[DSDN_CARRIER_COUNT];
 };
+/* clang-format off */
 #define DSDN_INCLUSIONS_NONE                                                                                 \
-    {                                                                                                        \
-        {{DSDN_HEIGHT_NONE, 0}, {DSDN_HEIGHT_NONE, 0}, {DSDN_HEIGHT_NONE, 0}},                               \
-        {                                                                                                    \
-            false, false, false                                                                              \
-        }                                                                                                    \
-    }
+    {{{DSDN_HEIGHT_NONE, 0}, {DSDN_HEIGHT_NONE, 0}, {DSDN_HEIGHT_NONE, 0}}, {false, false, false}}
+/* clang-format on */
 
 /* The part of a header that fork choice reads. */
 struct dsdn_candidate {
@@ -113,11 +102,11 @@ void dsdn_fork_choice_remove(struct dsdn_fork_choice *f, uint32_t node);
  * is known. (origin_lag_max is left to the choice: it is a parameter of the parent's state.)  position NULL:
  * the blob was seen off the primary; the answer is whether that is news. */
 bool dsdn_fork_choice_countable(const struct dsdn_fork_choice *f, uint32_t node, enum dsdn_carrier carrier,
-                                const struct dsdn_position *position, uint64_t header_time_ms);
+                                const struct dsdn_inclusion *position, uint64_t header_time_ms);
 
 /* dsdn_fork_choice_include records it; no effect unless _countable. */
 void dsdn_fork_choice_include(struct dsdn_fork_choice *f, uint32_t node, enum dsdn_carrier carrier,
-                              const struct dsdn_position *position, uint64_t header_time_ms);
+                              const struct dsdn_inclusion *position, uint64_t header_time_ms);
 
 /* dsdn_fork_choice_restore sets everything at once, as _inclusions gave it before a restart. */
 void dsdn_fork_choice_restore(struct dsdn_fork_choice *f, uint32_t node,
@@ -165,7 +154,7 @@ void dsdn_fork_choice_visit(const struct dsdn_fork_choice *f, void (*visit)(void
 uint32_t dsdn_fork_choice_count(const struct dsdn_fork_choice *f);
 size_t dsdn_fork_choice_bytes(const struct dsdn_fork_choice *f);
 
-/* Of a node of the path (elsewhere NONE / DSDN_HEIGHT_NONE). */
+/* Of a node of the path (elsewhere NONE / DSDN_HEIGHT_NONE).  Finality is never above that of the parent. */
 enum dsdn_finality dsdn_fork_choice_finality(const struct dsdn_fork_choice *f, uint32_t node);
 uint64_t dsdn_fork_choice_eff(const struct dsdn_fork_choice *f, uint32_t node);
 uint64_t dsdn_fork_choice_close(const struct dsdn_fork_choice *f, uint32_t node);

@@ -29,6 +29,7 @@
 #ifndef DSDN_LOG_INDEX_H
 #define DSDN_LOG_INDEX_H
 
+#include "log/finality.h"
 #include "log/source.h"
 
 #define DSDN_EVIDENCE_MAX        16u      /* items a sequence */
@@ -52,14 +53,6 @@ struct dsdn_da_reference {
     uint64_t height;
     uint32_t blob_index;
     uint8_t commitment[32];
-};
-
-enum dsdn_finality {
-    DSDN_FINALITY_NONE = 0,
-    DSDN_FINALITY_EMERGENCY = 1,
-    DSDN_FINALITY_QUORUM = 2,
-    DSDN_FINALITY_PRIMARY = 3,
-    DSDN_FINALITY_SETTLED = 4
 };
 
 struct dsdn_checkpoint_row {

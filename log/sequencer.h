@@ -66,8 +66,7 @@ struct dsdn_place {
 };
 
 enum dsdn_action_kind {
-    DSDN_ACTION_APPLY =
-        1, /* apply bytes on the head: batch `sequence` with `hash`.  Asked again until the head is it */
+    DSDN_ACTION_APPLY = 1, /* apply bytes on the head: batch `sequence`, `hash`; asked until the head is it */
     DSDN_ACTION_ROLLBACK, /* undo the batches `sequence` and above; asked again until head.next == sequence */
     DSDN_ACTION_EVIDENCE, /* keep it: `evidence`, bytes, and for a pair `second` */
     DSDN_ACTION_RESCAN,   /* read `source` again from `height` on and feed every blob */
@@ -77,7 +76,7 @@ enum dsdn_action_kind {
 
 enum dsdn_evidence {
     DSDN_EVIDENCE_INVALID = 1,  /* bytes: an authority-signed batch that the state refused (its header and
-                                   signature  alone when it had been applied provisionally); code says why */
+                                   signature alone when it had been applied provisionally); code says why */
     DSDN_EVIDENCE_EQUIVOCATION, /* bytes, second: two headers with signature of one key for one sequence */
     DSDN_EVIDENCE_CERTIFICATES  /* bytes, second: two headers with signature that both have a quorum
                                    certificate */
@@ -99,8 +98,7 @@ struct dsdn_sequencer_config {
     uint8_t genesis[32];
     bool primary;     /* source 0 is the primary; false: a network without one */
     uint32_t sources; /* 1 .. DSDN_SEQUENCER_SOURCES */
-    uint32_t
-        max_unsettled; /* candidates in the tree; 0 = 65,536.  When it is reached: ALARM TOO_LARGE, drops */
+    uint32_t max_unsettled; /* candidates in the tree; 0: 65,536.  All used: ALARM TOO_LARGE, drops */
     struct dsdn_fork_root root; /* the newest settled batch */
 };
 

@@ -209,7 +209,7 @@ bool dsdn_hold_parent_applied(const struct dsdn_sequencer *s, const uint8_t prev
 bool dsdn_hold_news(const struct dsdn_sequencer *s, uint32_t node, enum dsdn_carrier carrier,
                     const struct dsdn_place *place)
 {
-    struct dsdn_position position = {place->height, place->blob_index};
+    struct dsdn_inclusion position = {place->height, place->blob_index};
     return dsdn_fork_choice_countable(s->fork, node, carrier, is_primary(s, place) ? &position : NULL,
                                       place->header_time_ms);
 }
@@ -217,7 +217,7 @@ bool dsdn_hold_news(const struct dsdn_sequencer *s, uint32_t node, enum dsdn_car
 void dsdn_hold_record(struct dsdn_sequencer *s, uint32_t node, enum dsdn_carrier carrier,
                       const struct dsdn_place *place)
 {
-    struct dsdn_position position = {place->height, place->blob_index};
+    struct dsdn_inclusion position = {place->height, place->blob_index};
     dsdn_fork_choice_include(s->fork, node, carrier, is_primary(s, place) ? &position : NULL,
                              place->header_time_ms);
     if (carrier == DSDN_CARRIER_QUORUM) look_for_two_certificates(s, node);

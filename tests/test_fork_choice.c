@@ -25,7 +25,7 @@ struct fact {
     int who; /* index of the candidate */
     enum dsdn_carrier carrier;
     bool primary;
-    struct dsdn_position at;
+    struct dsdn_inclusion at;
     enum dsdn_validity validity;
     struct dsdn_fork_limits limits;
 };
@@ -114,14 +114,14 @@ struct answer {
     enum dsdn_finality finality[CANDIDATES];
 };
 
-static bool lower(struct dsdn_position a, struct dsdn_position b)
+static bool lower(struct dsdn_inclusion a, struct dsdn_inclusion b)
 {
     return a.height < b.height || (a.height == b.height && a.index < b.index);
 }
 
-static struct dsdn_position oracle_lowest(const struct scenario *s, int who, uint64_t lag, bool quorum_only)
+static struct dsdn_inclusion oracle_lowest(const struct scenario *s, int who, uint64_t lag, bool quorum_only)
 {
-    struct dsdn_position best = {DSDN_HEIGHT_NONE, 0};
+    struct dsdn_inclusion best = {DSDN_HEIGHT_NONE, 0};
     for (int i = 0; i < s->fact_cnt; i++) {
         const struct fact *x = &s->fact[i];
         const struct dsdn_candidate *c = &s->candidate[who];
@@ -172,9 +172,9 @@ static void oracle(const struct scenario *s, int parent, uint64_t eff, struct ds
         if (h != DSDN_HEIGHT_NONE && eff != DSDN_HEIGHT_NONE && (h > eff ? h : eff) + now.fork_window < close)
             close = (h > eff ? h : eff) + now.fork_window;
     }
-    struct dsdn_position lowest = {DSDN_HEIGHT_NONE, 0}; /* rule 1 */
+    struct dsdn_inclusion lowest = {DSDN_HEIGHT_NONE, 0}; /* rule 1 */
     for (int i = 0; i < cnt; i++) {
-        struct dsdn_position cert = oracle_lowest(s, child[i], now.origin_lag_max, true);
+        struct dsdn_inclusion cert = oracle_lowest(s, child[i], now.origin_lag_max, true);
         if (cert.height != DSDN_HEIGHT_NONE && (cert.height > eff ? cert.height : eff) <= close &&
             lower(cert, lowest)) {
             lowest = cert;
@@ -189,7 +189,7 @@ static void oracle(const struct scenario *s, int parent, uint64_t eff, struct ds
                 if (lower(oracle_lowest(s, child[j], now.origin_lag_max, false), lowest))
                     lowest = oracle_lowest(s, child[j], now.origin_lag_max, false);
             for (int j = 0; j < cnt; j++) {
-                struct dsdn_position at = oracle_lowest(s, child[j], now.origin_lag_max, false);
+                struct dsdn_inclusion at = oracle_lowest(s, child[j], now.origin_lag_max, false);
                 if (at.height == lowest.height && at.index == lowest.index) best = child[j];
             }
         }

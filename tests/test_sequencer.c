@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 
+#include "log/index.h" /* a node has both */
 #include "log/sequencer.h"
 
 enum { LAG = 8, WINDOW = 6, CHAIN = 800, MEMBERS = 4, BLOCK_MS = 60000 };
