@@ -244,9 +244,9 @@ uint32_t dsdn_archive_events(const uint8_t *batch, size_t len, bool *whole)
     const uint8_t *p = batch + DSDN_BATCH_FIXED_LEN, *end = batch + len;
     uint32_t events = 0;
     while ((size_t)(end - p) >= DSDN_BUNDLE_LEN) {
-        uint32_t events_len = dsdn_load32(p + 52);
+        uint32_t events_len = dsdn_load32(p + DSDN_BUNDLE_AT_EVENTS_LEN);
         if (events_len > (size_t)(end - p) - DSDN_BUNDLE_LEN) break;
-        events += dsdn_load16(p + 50); /* at most 2^16 for each 120 bytes of 4 MiB: no overflow */
+        events += dsdn_load16(p + DSDN_BUNDLE_AT_EVENT_COUNT); /* 2^16 for each 120 bytes of 4 MiB fit */
         p += DSDN_BUNDLE_LEN + events_len;
     }
     *whole = p == end;

@@ -1,9 +1,6 @@
 #include "log/batch.h"
 
 #include "log/hash.h"
-#include "log/source.h"
-
-#include <stdlib.h>
 
 enum {
     FRAME_MIN = 4,         /* type, version, a payload length of one byte */
@@ -11,24 +8,8 @@ enum {
     DIRECT_FIXED = 4 + 32  /* magic, genesis */
 };
 
-/* Offsets in a bundle. */
-enum {
-    AT_SCHEME = 1,
-    AT_AUTHOR = 2,
-    AT_NONCE = 34,
-    AT_VALID = 42,
-    AT_COUNT = 50,
-    AT_LEN = 52,
-    AT_SIGNATURE = 56
-};
-
 /* dsdn_fail at an offset of the bytes decoded; `error` is the caller's. */
-#define FAIL_AT(offset, code, ...) at(error, dsdn_fail(error, code, __VA_ARGS__), offset)
-static int at(struct dsdn_error *error, int code, size_t offset)
-{
-    if (error) error->offset = offset;
-    return code;
-}
+#define FAIL_AT(offset, code, ...) dsdn_fail_at(error, code, NULL, offset, __VA_ARGS__)
 
 /* ---- header and batch ------------------------------------------------------------------------ */
 
@@ -130,16 +111,18 @@ static __attribute__((cold, noinline)) int bad_bundle(const uint8_t *base, const
                        DSDN_BUNDLE_LEN, room);
     if (p[0] > DSDN_BUNDLE_DIRECT)
         return FAIL_AT(offset, DSDN_E_MALFORMED, "bundle kind %u does not exist", p[0]);
-    if (p[AT_SCHEME] != DSDN_SCHEME_ED25519)
-        return FAIL_AT(offset + AT_SCHEME, DSDN_E_MALFORMED, "signature scheme %u does not exist",
-                       p[AT_SCHEME]);
-    uint32_t count = dsdn_load16(p + AT_COUNT), len = dsdn_load32(p + AT_LEN);
+    if (p[DSDN_BUNDLE_AT_SCHEME] != DSDN_SCHEME_ED25519)
+        return FAIL_AT(offset + DSDN_BUNDLE_AT_SCHEME, DSDN_E_MALFORMED, "signature scheme %u does not exist",
+                       p[DSDN_BUNDLE_AT_SCHEME]);
+    uint32_t count = dsdn_load16(p + DSDN_BUNDLE_AT_EVENT_COUNT),
+             len = dsdn_load32(p + DSDN_BUNDLE_AT_EVENTS_LEN);
     if (len > room - DSDN_BUNDLE_LEN)
-        return FAIL_AT(offset + AT_LEN, DSDN_E_TRUNCATED,
+        return FAIL_AT(offset + DSDN_BUNDLE_AT_EVENTS_LEN, DSDN_E_TRUNCATED,
                        "a bundle declares %u bytes of events, here are %zu", len, room - DSDN_BUNDLE_LEN);
     if (count == 0 || count > len / FRAME_MIN)
-        return FAIL_AT(offset + AT_COUNT, DSDN_E_MALFORMED, "%u events cannot fill %u bytes", count, len);
-    return FAIL_AT(offset + AT_AUTHOR, DSDN_E_MALFORMED,
+        return FAIL_AT(offset + DSDN_BUNDLE_AT_EVENT_COUNT, DSDN_E_MALFORMED,
+                       "%u events cannot fill %u bytes", count, len);
+    return FAIL_AT(offset + DSDN_BUNDLE_AT_AUTHOR, DSDN_E_MALFORMED,
                    "author, nonce, valid_until and signature of an authority bundle must be zero");
 }
 
@@ -150,13 +133,13 @@ int dsdn_bundle_next(const uint8_t *base, const uint8_t **p, const uint8_t *end,
     size_t room = (size_t)(end - b);
     if (room < DSDN_BUNDLE_LEN) return bad_bundle(base, b, end, error);
     bundle->kind = b[0];
-    bundle->scheme = b[AT_SCHEME];
-    bundle->author = b + AT_AUTHOR;
-    bundle->nonce = dsdn_load64(b + AT_NONCE);
-    bundle->valid_until = dsdn_load64(b + AT_VALID);
-    bundle->event_count = dsdn_load16(b + AT_COUNT);
-    bundle->events_len = dsdn_load32(b + AT_LEN);
-    bundle->signature = b + AT_SIGNATURE;
+    bundle->scheme = b[DSDN_BUNDLE_AT_SCHEME];
+    bundle->author = b + DSDN_BUNDLE_AT_AUTHOR;
+    bundle->nonce = dsdn_load64(b + DSDN_BUNDLE_AT_NONCE);
+    bundle->valid_until = dsdn_load64(b + DSDN_BUNDLE_AT_VALID_UNTIL);
+    bundle->event_count = dsdn_load16(b + DSDN_BUNDLE_AT_EVENT_COUNT);
+    bundle->events_len = dsdn_load32(b + DSDN_BUNDLE_AT_EVENTS_LEN);
+    bundle->signature = b + DSDN_BUNDLE_AT_SIGNATURE;
     bundle->events = b + DSDN_BUNDLE_LEN;
     bool good = bundle->kind <= DSDN_BUNDLE_DIRECT && bundle->scheme == DSDN_SCHEME_ED25519 &&
                 bundle->events_len <= room - DSDN_BUNDLE_LEN && bundle->event_count != 0 &&
@@ -169,8 +152,8 @@ int dsdn_bundle_next(const uint8_t *base, const uint8_t **p, const uint8_t *end,
     return DSDN_OK;
 }
 
-__attribute__((cold)) int dsdn_frame_bad(const uint8_t *base, const uint8_t *p,
-                                                     const uint8_t *end, struct dsdn_error *error)
+__attribute__((cold)) int dsdn_frame_bad(const uint8_t *base, const uint8_t *p, const uint8_t *end,
+                                         struct dsdn_error *error)
 {
     size_t offset = (size_t)(p - base), room = (size_t)(end - p);
     uint32_t len;
@@ -180,8 +163,7 @@ __attribute__((cold)) int dsdn_frame_bad(const uint8_t *base, const uint8_t *p,
     const uint8_t *payload = dsdn_varint_get(p + 3, end, &len);
     if (!payload)
         return FAIL_AT(offset + 3, DSDN_E_MALFORMED,
-                       "the payload length of an event is not a canonical "
-                       "varint");
+                       "the payload length of an event is not a canonical varint");
     if (len > DSDN_PAYLOAD_MAX)
         return FAIL_AT(offset + 3, DSDN_E_TOO_LARGE, "an event payload of %u bytes is above %u", len,
                        DSDN_PAYLOAD_MAX);
@@ -191,15 +173,16 @@ __attribute__((cold)) int dsdn_frame_bad(const uint8_t *base, const uint8_t *p,
 
 void dsdn_bundle_message(const uint8_t genesis[32], const struct dsdn_bundle *bundle, uint8_t out[32])
 {
-    uint8_t fixed[32 + AT_SIGNATURE - AT_SCHEME]; /* after the genesis the fields stand as in the bundle */
-    uint8_t *p = fixed + 32 - AT_SCHEME;
+    uint8_t fixed[32 + DSDN_BUNDLE_AT_SIGNATURE -
+                  DSDN_BUNDLE_AT_SCHEME]; /* after the genesis the fields stand as in the bundle */
+    uint8_t *p = fixed + 32 - DSDN_BUNDLE_AT_SCHEME;
     memcpy(fixed, genesis, 32);
-    p[AT_SCHEME] = bundle->scheme;
-    memcpy(p + AT_AUTHOR, bundle->author, 32);
-    dsdn_store64(p + AT_NONCE, bundle->nonce);
-    dsdn_store64(p + AT_VALID, bundle->valid_until);
-    dsdn_store16(p + AT_COUNT, bundle->event_count);
-    dsdn_store32(p + AT_LEN, bundle->events_len);
+    p[DSDN_BUNDLE_AT_SCHEME] = bundle->scheme;
+    memcpy(p + DSDN_BUNDLE_AT_AUTHOR, bundle->author, 32);
+    dsdn_store64(p + DSDN_BUNDLE_AT_NONCE, bundle->nonce);
+    dsdn_store64(p + DSDN_BUNDLE_AT_VALID_UNTIL, bundle->valid_until);
+    dsdn_store16(p + DSDN_BUNDLE_AT_EVENT_COUNT, bundle->event_count);
+    dsdn_store32(p + DSDN_BUNDLE_AT_EVENTS_LEN, bundle->events_len);
     struct dsdn_sha256 s;
     dsdn_tag_init(&s, "dsdn/bundle/1");
     dsdn_sha256_update(&s, fixed, sizeof fixed);
@@ -357,162 +340,4 @@ int dsdn_certified_decode(const uint8_t *bytes, size_t len, struct dsdn_certific
     }
     if (code && error && error->offset != DSDN_NO_OFFSET) error->offset += offset;
     return code;
-}
-
-/* ---- building -------------------------------------------------------------------------------- */
-
-struct dsdn_batch_builder {
-    struct dsdn_buffer buffer; /* room for header and signature, then the body */
-    uint32_t bundles;
-    size_t open;     /* offset of the open bundle in buffer, 0 = none */
-    uint32_t events; /* of the open bundle */
-};
-
-struct dsdn_batch_builder *dsdn_batch_builder_new(void)
-{
-    struct dsdn_batch_builder *b = calloc(1, sizeof *b);
-    if (b) dsdn_batch_builder_reset(b);
-    return b;
-}
-
-void dsdn_batch_builder_free(struct dsdn_batch_builder *b)
-{
-    if (!b) return;
-    dsdn_buffer_free(&b->buffer);
-    free(b);
-}
-
-void dsdn_batch_builder_reset(struct dsdn_batch_builder *b)
-{
-    b->buffer.len = DSDN_BATCH_FIXED_LEN;
-    b->bundles = b->events = 0;
-    b->open = 0;
-}
-
-/* Makes room for len more bytes; the caller writes them and moves buffer.len. */
-static int reserve(struct dsdn_batch_builder *b, size_t len, struct dsdn_error *error)
-{
-    if (len > DSDN_BATCH_LIMIT - b->buffer.len)
-        return dsdn_fail(error, DSDN_E_TOO_LARGE, "the batch would be larger than %u bytes",
-                         DSDN_BATCH_LIMIT);
-    return dsdn_buffer_reserve(&b->buffer, b->buffer.len + len, error);
-}
-
-int dsdn_batch_builder_begin(struct dsdn_batch_builder *b, uint8_t kind, const uint8_t author[32],
-                             uint64_t nonce, uint64_t valid_until, struct dsdn_error *error)
-{
-    if (b->open) return dsdn_fail(error, DSDN_E_USAGE, "a bundle is open already");
-    bool named = author && !dsdn_zero32(author);
-    if (kind > DSDN_BUNDLE_DIRECT)
-        return dsdn_fail(error, DSDN_E_USAGE, "bundle kind %u does not exist", kind);
-    if (kind == DSDN_BUNDLE_AUTHORITY ? named || nonce || valid_until : !named)
-        return dsdn_fail(error, DSDN_E_USAGE,
-                         "a bundle of the authority names no author, nonce or end of "
-                         "validity, every other one names an author");
-    int code = reserve(b, DSDN_BUNDLE_LEN, error);
-    if (code) return code;
-    uint8_t *p = b->buffer.bytes + b->buffer.len;
-    memset(p, 0, DSDN_BUNDLE_LEN);
-    p[0] = kind;
-    p[AT_SCHEME] = DSDN_SCHEME_ED25519;
-    if (named) memcpy(p + AT_AUTHOR, author, 32);
-    dsdn_store64(p + AT_NONCE, nonce);
-    dsdn_store64(p + AT_VALID, valid_until);
-    b->open = b->buffer.len;
-    b->events = 0;
-    b->buffer.len += DSDN_BUNDLE_LEN;
-    return DSDN_OK;
-}
-
-int dsdn_batch_builder_event(struct dsdn_batch_builder *b, uint16_t type, uint8_t version,
-                             const uint8_t *payload, uint32_t len, struct dsdn_error *error)
-{
-    if (!b->open) return dsdn_fail(error, DSDN_E_USAGE, "an event outside of a bundle");
-    if (len > DSDN_PAYLOAD_MAX)
-        return dsdn_fail(error, DSDN_E_TOO_LARGE, "an event payload of %u bytes is above %u", len,
-                         DSDN_PAYLOAD_MAX);
-    if (b->events == UINT16_MAX)
-        return dsdn_fail(error, DSDN_E_TOO_LARGE, "a bundle has at most %u events", UINT16_MAX);
-    int code = reserve(b, 3 + dsdn_varint_len(len) + (size_t)len, error);
-    if (code) return code;
-    uint8_t *p = b->buffer.bytes + b->buffer.len;
-    dsdn_store16(p, type);
-    p[2] = version;
-    p = dsdn_varint_put(p + 3, len);
-    if (len) memcpy(p, payload, len);
-    b->buffer.len = (size_t)(p + len - b->buffer.bytes);
-    b->events++;
-    return DSDN_OK;
-}
-
-int dsdn_batch_builder_end(struct dsdn_batch_builder *b, const uint8_t genesis[32],
-                           const struct dsdn_sign_key *key, struct dsdn_error *error)
-{
-    if (!b->open || !b->events) return dsdn_fail(error, DSDN_E_USAGE, "no bundle with events is open");
-    uint8_t *p = b->buffer.bytes + b->open;
-    const uint8_t *next = p, *end = b->buffer.bytes + b->buffer.len;
-    if (p[0] != DSDN_BUNDLE_AUTHORITY && (!key || !dsdn_equal32(key->public_key, p + AT_AUTHOR)))
-        return dsdn_fail(error, DSDN_E_USAGE, "the signing key is not the key of the bundle's author");
-    dsdn_store16(p + AT_COUNT, (uint16_t)b->events);
-    dsdn_store32(p + AT_LEN, (uint32_t)(end - p) - DSDN_BUNDLE_LEN);
-    if (p[0] != DSDN_BUNDLE_AUTHORITY) {
-        struct dsdn_bundle bundle;
-        uint8_t message[32];
-        int code = dsdn_bundle_next(b->buffer.bytes, &next, end, &bundle, error);
-        if (code) return code;
-        dsdn_bundle_message(genesis, &bundle, message);
-        dsdn_sign(key, message, p + AT_SIGNATURE);
-    }
-    b->bundles++;
-    b->open = 0;
-    b->events = 0;
-    return DSDN_OK;
-}
-
-int dsdn_batch_builder_bundle(struct dsdn_batch_builder *b, const uint8_t *bytes, size_t len,
-                              struct dsdn_error *error)
-{
-    if (b->open) return dsdn_fail(error, DSDN_E_USAGE, "a bundle is open already");
-    struct dsdn_bundle bundle;
-    const uint8_t *p = bytes;
-    int code = dsdn_bundle_next(bytes, &p, bytes + len, &bundle, error);
-    if (code) return code;
-    if (p != bytes + len) return FAIL_AT((size_t)(p - bytes), DSDN_E_MALFORMED, "bytes follow the bundle");
-    code = reserve(b, len, error);
-    if (code) return code;
-    memcpy(b->buffer.bytes + b->buffer.len, bytes, len);
-    b->buffer.len += len;
-    b->bundles++;
-    return DSDN_OK;
-}
-
-size_t dsdn_batch_builder_size(const struct dsdn_batch_builder *b)
-{
-    return b->buffer.len - DSDN_BATCH_FIXED_LEN;
-}
-
-uint32_t dsdn_batch_builder_events(const struct dsdn_batch_builder *b)
-{
-    return b->events;
-}
-
-int dsdn_batch_builder_finish(struct dsdn_batch_builder *b, struct dsdn_header *header,
-                              const struct dsdn_sign_key *key, struct dsdn_view *batch,
-                              struct dsdn_error *error)
-{
-    if (b->open) return dsdn_fail(error, DSDN_E_USAGE, "a bundle is still open");
-    int code = reserve(b, 0, error); /* an empty batch has no buffer yet */
-    if (code) return code;
-    uint8_t *bytes = b->buffer.bytes, message[32];
-    header->bundle_count = b->bundles;
-    header->body_len = (uint32_t)dsdn_batch_builder_size(b);
-    dsdn_body_hash(bytes + DSDN_BATCH_FIXED_LEN, header->body_len, header->body_hash);
-    dsdn_header_encode(header, bytes);
-    memset(bytes + DSDN_HEADER_LEN, 0, 64);
-    if (key) {
-        dsdn_batch_message(bytes, message);
-        dsdn_sign(key, message, bytes + DSDN_HEADER_LEN);
-    }
-    *batch = (struct dsdn_view){bytes, b->buffer.len};
-    return DSDN_OK;
 }

@@ -31,6 +31,17 @@
 #define DSDN_CURSOR_END        UINT32_MAX /* da_cursor.blob_index: the height was read to its end */
 #define DSDN_QUORUM_MEMBER_MAX 1024u
 
+/* Offsets in a bundle, after its kind. */
+enum dsdn_bundle_offset {
+    DSDN_BUNDLE_AT_SCHEME = 1,
+    DSDN_BUNDLE_AT_AUTHOR = 2,
+    DSDN_BUNDLE_AT_NONCE = 34,
+    DSDN_BUNDLE_AT_VALID_UNTIL = 42,
+    DSDN_BUNDLE_AT_EVENT_COUNT = 50,
+    DSDN_BUNDLE_AT_EVENTS_LEN = 52,
+    DSDN_BUNDLE_AT_SIGNATURE = 56
+};
+
 enum dsdn_bundle_kind { DSDN_BUNDLE_AUTHORITY = 0, DSDN_BUNDLE_POOL = 1, DSDN_BUNDLE_DIRECT = 2 };
 enum dsdn_scheme { DSDN_SCHEME_ED25519 = 1 };
 
