@@ -5,6 +5,7 @@
 
 #include "log/rescan.h"
 #include "log/sequencer.h"
+#include "log/signer_lock.h"
 
 enum { CANDIDATES_MAX = 2, PENDING_MAX = 2, EVIDENCE_MAX = 32, KEY_CACHE = 256, UNSETTLED_DEFAULT = 65536 };
 

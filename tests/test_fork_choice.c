@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "log/fork_choice.h"
+#include "log/signer_lock.h"
 #include "log/rescan.h"
 
 #define LAG      6u
