@@ -1,8 +1,8 @@
 /* codec.h: reading one field of a payload, for every field kind; and the C type that holds it.
  *
- * `get` functions take the byte after the previous field and return the byte after this one, or NULL when the bytes
- * are not the one canonical encoding.  They are inline so that a declared event decodes in straight-line code.
- * Views and pointers refer to the payload; nothing is copied and nothing allocates.
+ * `get` functions take the byte after the previous field and return the byte after this one, or NULL when the
+ * bytes are not the one canonical encoding.  They are inline so that a declared event decodes in
+ * straight-line code. Views and pointers refer to the payload; nothing is copied and nothing allocates.
  *
  * kind       bytes                              C type
  * u8 u16 u32 u64 i32 i64   little-endian        the integer
@@ -37,9 +37,10 @@ struct dsdn_list {
 };
 
 enum dsdn_kind {
-    DSDN_K_u8, DSDN_K_u16, DSDN_K_u32, DSDN_K_u64, DSDN_K_i32, DSDN_K_i64, DSDN_K_fx, DSDN_K_bps, DSDN_K_choice,
-    DSDN_K_time, DSDN_K_height, DSDN_K_id, DSDN_K_hash, DSDN_K_addr, DSDN_K_sig, DSDN_K_ns, DSDN_K_amt, DSDN_K_str,
-    DSDN_K_bytes, DSDN_K_opt_u8, DSDN_K_opt_id, DSDN_K_opt_hash, DSDN_K_opt_sig, DSDN_K_set_id, DSDN_K_list_hash,
+    DSDN_K_u8, DSDN_K_u16, DSDN_K_u32, DSDN_K_u64, DSDN_K_i32, DSDN_K_i64, DSDN_K_fx, DSDN_K_bps,
+    DSDN_K_choice, DSDN_K_time, DSDN_K_height, DSDN_K_id, DSDN_K_hash, DSDN_K_addr, DSDN_K_sig, DSDN_K_ns,
+    DSDN_K_amt, DSDN_K_str, DSDN_K_bytes, DSDN_K_opt_u8, DSDN_K_opt_id, DSDN_K_opt_hash, DSDN_K_opt_sig,
+    DSDN_K_set_id, DSDN_K_list_hash,
     DSDN_K_list, /* records: LIST(record, name, max, doc) */
     DSDN_KIND_CNT
 };
@@ -70,13 +71,14 @@ enum dsdn_kind {
 #define DSDN_C_set_id    struct dsdn_list
 #define DSDN_C_list_hash struct dsdn_list
 
-#define DSDN_GET_FIXED(kind, type, width)                                                                      \
-    static inline const uint8_t *dsdn_get_##kind(const uint8_t *p, const uint8_t *end, type *v, uint32_t max)  \
-    {                                                                                                          \
-        (void)max;                                                                                             \
-        if (end - p < (width)) return NULL;                                                                    \
-        memcpy(v, p, (width));                                                                                 \
-        return p + (width);                                                                                    \
+#define DSDN_GET_FIXED(kind, type, width)                                                                    \
+    static inline const uint8_t *dsdn_get_##kind(const uint8_t *p, const uint8_t *end, type *v,              \
+                                                 uint32_t max)                                               \
+    {                                                                                                        \
+        (void)max;                                                                                           \
+        if (end - p < (width)) return NULL;                                                                  \
+        memcpy(v, p, (width));                                                                               \
+        return p + (width);                                                                                  \
     }
 DSDN_GET_FIXED(u8, uint8_t, 1)
 DSDN_GET_FIXED(u16, uint16_t, 2)
@@ -89,22 +91,22 @@ DSDN_GET_FIXED(time, uint64_t, 8)
 DSDN_GET_FIXED(height, uint64_t, 8)
 #undef DSDN_GET_FIXED
 
-#define DSDN_GET_POINTER(kind, width)                                                                          \
-    static inline const uint8_t *dsdn_get_##kind(const uint8_t *p, const uint8_t *end, const uint8_t **v,      \
-                                                 uint32_t max)                                                 \
-    {                                                                                                          \
-        (void)max;                                                                                             \
-        if (end - p < (width)) return NULL;                                                                    \
-        *v = p;                                                                                                \
-        return p + (width);                                                                                    \
-    }                                                                                                          \
-    static inline const uint8_t *dsdn_get_opt_##kind(const uint8_t *p, const uint8_t *end, const uint8_t **v,  \
-                                                     uint32_t max)                                             \
-    {                                                                                                          \
-        (void)max;                                                                                             \
-        *v = NULL;                                                                                             \
-        if (end - p < 1 || *p > 1) return NULL;                                                                \
-        return *p ? dsdn_get_##kind(p + 1, end, v, 0) : p + 1;                                                 \
+#define DSDN_GET_POINTER(kind, width)                                                                        \
+    static inline const uint8_t *dsdn_get_##kind(const uint8_t *p, const uint8_t *end, const uint8_t **v,    \
+                                                 uint32_t max)                                               \
+    {                                                                                                        \
+        (void)max;                                                                                           \
+        if (end - p < (width)) return NULL;                                                                  \
+        *v = p;                                                                                              \
+        return p + (width);                                                                                  \
+    }                                                                                                        \
+    static inline const uint8_t *dsdn_get_opt_##kind(const uint8_t *p, const uint8_t *end,                   \
+                                                     const uint8_t **v, uint32_t max)                        \
+    {                                                                                                        \
+        (void)max;                                                                                           \
+        *v = NULL;                                                                                           \
+        if (end - p < 1 || *p > 1) return NULL;                                                              \
+        return *p ? dsdn_get_##kind(p + 1, end, v, 0) : p + 1;                                               \
     }
 DSDN_GET_POINTER(id, 32)
 DSDN_GET_POINTER(hash, 32)
@@ -125,7 +127,8 @@ static inline const uint8_t *dsdn_get_choice(const uint8_t *p, const uint8_t *en
     return p && *v <= max ? p : NULL;
 }
 
-static inline const uint8_t *dsdn_get_amt(const uint8_t *p, const uint8_t *end, struct dsdn_amount *v, uint32_t max)
+static inline const uint8_t *dsdn_get_amt(const uint8_t *p, const uint8_t *end, struct dsdn_amount *v,
+                                          uint32_t max)
 {
     (void)max;
     if (end - p < 9) return NULL;
@@ -134,7 +137,8 @@ static inline const uint8_t *dsdn_get_amt(const uint8_t *p, const uint8_t *end, 
     return p + 9;
 }
 
-static inline const uint8_t *dsdn_get_bytes(const uint8_t *p, const uint8_t *end, struct dsdn_view *v, uint32_t max)
+static inline const uint8_t *dsdn_get_bytes(const uint8_t *p, const uint8_t *end, struct dsdn_view *v,
+                                            uint32_t max)
 {
     uint32_t len;
     if (!(p = dsdn_varint_get(p, end, &len)) || len > max || (size_t)(end - p) < len) return NULL;
@@ -145,7 +149,8 @@ static inline const uint8_t *dsdn_get_bytes(const uint8_t *p, const uint8_t *end
 /* dsdn_text_valid: UTF-8 without zero bytes, so that a padded key column can hold it. */
 bool dsdn_text_valid(const uint8_t *bytes, size_t len);
 
-static inline const uint8_t *dsdn_get_str(const uint8_t *p, const uint8_t *end, struct dsdn_view *v, uint32_t max)
+static inline const uint8_t *dsdn_get_str(const uint8_t *p, const uint8_t *end, struct dsdn_view *v,
+                                          uint32_t max)
 {
     p = dsdn_get_bytes(p, end, v, max);
     return p && dsdn_text_valid(v->bytes, v->len) ? p : NULL;
@@ -161,7 +166,8 @@ static inline const uint8_t *dsdn_get_opt_u8(const uint8_t *p, const uint8_t *en
     return p + 1;
 }
 
-static inline const uint8_t *dsdn_get_list_hash(const uint8_t *p, const uint8_t *end, struct dsdn_list *v, uint32_t max)
+static inline const uint8_t *dsdn_get_list_hash(const uint8_t *p, const uint8_t *end, struct dsdn_list *v,
+                                                uint32_t max)
 {
     uint32_t count;
     if (!(p = dsdn_varint_get(p, end, &count)) || count > max || (size_t)(end - p) / 32 < count) return NULL;
@@ -169,7 +175,8 @@ static inline const uint8_t *dsdn_get_list_hash(const uint8_t *p, const uint8_t 
     return p + v->len;
 }
 
-static inline const uint8_t *dsdn_get_set_id(const uint8_t *p, const uint8_t *end, struct dsdn_list *v, uint32_t max)
+static inline const uint8_t *dsdn_get_set_id(const uint8_t *p, const uint8_t *end, struct dsdn_list *v,
+                                             uint32_t max)
 {
     p = dsdn_get_list_hash(p, end, v, max);
     for (uint32_t i = 1; p && i < v->count; i++)

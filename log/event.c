@@ -14,25 +14,26 @@ bool dsdn_text_valid(const uint8_t *bytes, size_t len)
     return !len || (!memchr(bytes, 0, len) && dsdn_utf8_valid(bytes, len)); /* an empty view may be NULL */
 }
 
-int dsdn_event_decode(const struct dsdn_event_desc *desc, uint8_t version, const uint8_t *payload, uint32_t len,
-                      void *event, struct dsdn_error *error)
+int dsdn_event_decode(const struct dsdn_event_desc *desc, uint8_t version, const uint8_t *payload,
+                      uint32_t len, void *event, struct dsdn_error *error)
 {
     if (version == 0 || version > desc->version)
         return dsdn_fail(error, DSDN_E_MALFORMED, "%s has no version %u", desc->name, version);
     if (!desc->decode(payload, payload + len, version, event))
-        return dsdn_fail(error, DSDN_E_MALFORMED, "the payload of %s v%u (%u bytes) is not canonical", desc->name,
-                         version, len);
+        return dsdn_fail(error, DSDN_E_MALFORMED, "the payload of %s v%u (%u bytes) is not canonical",
+                         desc->name, version, len);
     return DSDN_OK;
 }
 
 /* How each kind is written: a fixed number of bytes straight from the struct, or by hand below. */
 static const uint8_t fixed_width[DSDN_KIND_CNT] = {
-    [DSDN_K_u8] = 1,  [DSDN_K_u16] = 2, [DSDN_K_u32] = 4,  [DSDN_K_u64] = 8,  [DSDN_K_i32] = 4,    [DSDN_K_i64] = 8,
-    [DSDN_K_fx] = 8,  [DSDN_K_bps] = 2, [DSDN_K_time] = 8, [DSDN_K_height] = 8, [DSDN_K_choice] = 1,
+    [DSDN_K_u8] = 1,   [DSDN_K_u16] = 2,    [DSDN_K_u32] = 4,    [DSDN_K_u64] = 8,
+    [DSDN_K_i32] = 4,  [DSDN_K_i64] = 8,    [DSDN_K_fx] = 8,     [DSDN_K_bps] = 2,
+    [DSDN_K_time] = 8, [DSDN_K_height] = 8, [DSDN_K_choice] = 1,
 };
 static const uint8_t pointer_width[DSDN_KIND_CNT] = {
-    [DSDN_K_id] = 32,     [DSDN_K_hash] = 32,     [DSDN_K_addr] = 32,    [DSDN_K_sig] = 64, [DSDN_K_ns] = 29,
-    [DSDN_K_opt_id] = 32, [DSDN_K_opt_hash] = 32, [DSDN_K_opt_sig] = 64,
+    [DSDN_K_id] = 32, [DSDN_K_hash] = 32,   [DSDN_K_addr] = 32,     [DSDN_K_sig] = 64,
+    [DSDN_K_ns] = 29, [DSDN_K_opt_id] = 32, [DSDN_K_opt_hash] = 32, [DSDN_K_opt_sig] = 64,
 };
 
 static uint8_t *put(uint8_t *out, const uint8_t *end, const void *bytes, size_t len)
@@ -48,7 +49,8 @@ static uint8_t *put_count(uint8_t *out, const uint8_t *end, uint32_t count)
     return dsdn_varint_put(out, count);
 }
 
-/* The items of a list must decode one by one to its very length: nothing that would not decode is ever encoded. */
+/* The items of a list must decode one by one to its very length: nothing that would not decode is ever
+ * encoded. */
 static bool items_valid(const struct dsdn_field *f, const struct dsdn_list *list)
 {
     if (!list->count) return list->len == 0; /* items may be NULL */
@@ -75,8 +77,10 @@ static uint8_t *put_field(const struct dsdn_field *f, const void *value, uint8_t
     if (pointer_width[f->kind]) {
         const uint8_t *p;
         memcpy(&p, value, sizeof p);
-        if (f->kind >= DSDN_K_opt_id) out = put(out, end, p ? "\1" : "\0", 1);
-        else if (!p) return NULL;
+        if (f->kind >= DSDN_K_opt_id)
+            out = put(out, end, p ? "\1" : "\0", 1);
+        else if (!p)
+            return NULL;
         return p ? put(out, end, p, pointer_width[f->kind]) : out;
     }
     switch (f->kind) {
@@ -122,14 +126,14 @@ uint8_t *dsdn_fields_encode(const struct dsdn_field *fields, uint8_t version, co
     return out;
 }
 
-int dsdn_event_encode(const struct dsdn_event_desc *desc, uint8_t version, const void *event, uint8_t *out, size_t cap,
-                      uint32_t *len, struct dsdn_error *error)
+int dsdn_event_encode(const struct dsdn_event_desc *desc, uint8_t version, const void *event, uint8_t *out,
+                      size_t cap, uint32_t *len, struct dsdn_error *error)
 {
     const char *bad = NULL;
     uint8_t *end = dsdn_fields_encode(desc->fields(), version, event, out, out + cap, &bad);
     if (!end)
-        return dsdn_fail(error, DSDN_E_TOO_LARGE, "field %s of %s is out of bounds or does not fit %zu bytes", bad,
-                         desc->name, cap);
+        return dsdn_fail(error, DSDN_E_TOO_LARGE, "field %s of %s is out of bounds or does not fit %zu bytes",
+                         bad, desc->name, cap);
     *len = (uint32_t)(end - out);
     return DSDN_OK;
 }

@@ -6,16 +6,17 @@
  *     test       = field operator value
  *     operator   = "==" "!=" "<" "<=" ">" ">=" "=~"
  *
- *     seq index time   numbers: batch sequence, place of the event in its batch (from 0, over all bundles), time
- *                      of the batch in ms
+ *     seq index time   numbers: batch sequence, place of the event in its batch (from 0, over all bundles),
+ *                      time of the batch in ms
  *     type family      names: NodeRegistered or node_registered; node.  == != =~
  *     author           64 hex digits, or `authority` for what the authority asserts itself.  == != =~
- *     outcome code     names or numbers of what became of the event; an event whose outcome is not known matches
- *                      neither test, whatever the operator
+ *     outcome code     names or numbers of what became of the event; an event whose outcome is not known
+ *                      matches neither test, whatever the operator
  *     payload.FIELD    every event type that has the field takes part, an event without it does not match.
  *                      Integers, units of amounts and lengths of lists compare as numbers, strings in byte
- *                      order; ids, hashes and bytes (hex) have == != =~.  `null` stands for an absent optional
- *                      value, which differs from every other value.  Older versions are upcast first.
+ *                      order; ids, hashes and bytes (hex) have == != =~.  `null` stands for an absent
+ *                      optional value, which differs from every other value.  Older versions are upcast
+ *                      first.
  *
  * Numbers are decimal, ids bare hex, strings in "" (\" and \\ escape) or '' (nothing escapes).  =~ is a glob
  * over the whole text: * any characters, ? one character, \ takes the next one literally. */

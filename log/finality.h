@@ -1,5 +1,5 @@
-/* finality.h: how far beyond doubt a batch is (protocol.md, section 8).  Fork choice computes it, the index keeps
- * it; the numbers are those of the index's file (docs/formats/log-directory.md). */
+/* finality.h: how far beyond doubt a batch is (protocol.md, section 8).  Fork choice computes it, the index
+ * keeps it; the numbers are those of the index's file (docs/formats/log-directory.md). */
 #ifndef DSDN_LOG_FINALITY_H
 #define DSDN_LOG_FINALITY_H
 

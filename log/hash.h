@@ -39,8 +39,8 @@ struct dsdn_sha256_job {
     uint8_t *out;
 };
 
-/* dsdn_sha256_many hashes cnt independent messages of any lengths, four at a time.  Lengths may differ; it pays
- * most when neighbours have similar lengths. */
+/* dsdn_sha256_many hashes cnt independent messages of any lengths, four at a time.  Lengths may differ; it
+ * pays most when neighbours have similar lengths. */
 void dsdn_sha256_many(const struct dsdn_sha256_job *jobs, size_t cnt);
 
 /* dsdn_sha256_nodes hashes cnt tree nodes: out[i] = SHA-256(prefix || in[i] (64 bytes)), that is 65-byte

@@ -364,7 +364,7 @@ SHANI void dsdn_shani_counted(const uint8_t *message, uint32_t len, uint32_t fir
     dsdn_store64_be(block + 56, (uint64_t)len * 8);
 
     struct counted c = {.group = (int)(at / 16), .abef = start_abef(), .cdgh = start_cdgh()};
-    memset(place, 0x80, sizeof place); /* 0x80 makes a zero byte; byte p of the block is byte p ^ 3 of its words */
+    memset(place, 0x80, sizeof place); /* makes a zero byte; byte p of the block is byte p ^ 3 of its words */
     for (uint32_t i = 0; i < 4; i++) place[(at % 16 + i) ^ 3] = (uint8_t)i;
     for (int i = 0; i < 2; i++) c.place[i] = load(place + 16 * i);
     for (int i = 0; i < 4; i++) c.words[i] = load_words(block + 16 * i);

@@ -138,7 +138,8 @@ int dsdn_index_cut(struct dsdn_index *index, uint64_t next, struct dsdn_error *e
 
 /* dsdn_index_check_file walks the pages of an LMDB data file without LMDB: every page number, offset and size
  * that LMDB would follow is inside the file, no page is used twice.  TRUNCATED, FORMAT, MALFORMED, CHECKSUM,
- * TOO_LARGE (above 1 TiB) with file and offset; an empty file is fine.  Part of dsdn_index_open; public for its test. */
+ * TOO_LARGE (above 1 TiB) with file and offset; an empty file is fine.  Part of dsdn_index_open; public for
+ * its test. */
 int dsdn_index_check_file(const char *path, struct dsdn_error *error);
 
 #endif

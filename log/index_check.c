@@ -247,8 +247,8 @@ static int walk_all(struct walk *w)
     if (rc || size == 0) return rc;
     if (size > FILE_MAX)
         return dsdn_fail_at(w->error, DSDN_E_TOO_LARGE, w->path, DSDN_NO_OFFSET,
-                            "the index: a file of %llu bytes, at most %llu are read", (unsigned long long)size,
-                            (unsigned long long)FILE_MAX);
+                            "the index: a file of %llu bytes, at most %llu are read",
+                            (unsigned long long)size, (unsigned long long)FILE_MAX);
     if ((rc = metas_read(w))) return rc;
     w->file_pages = size / w->meta.page_len;
     /* Pages that were freed in the transaction that made them may never have been written: the file may be a

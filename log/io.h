@@ -1,5 +1,5 @@
-/* io.h: the few file operations that durable files are made of, behind one table of functions, so that tests can
- * drop, tear, reorder and refuse writes (tests/io_fault.h).  Offsets and lengths are bytes. */
+/* io.h: the few file operations that durable files are made of, behind one table of functions, so that tests
+ * can drop, tear, reorder and refuse writes (tests/io_fault.h).  Offsets and lengths are bytes. */
 #ifndef DSDN_LOG_IO_H
 #define DSDN_LOG_IO_H
 
@@ -8,8 +8,8 @@
 
 #include <sys/types.h>
 
-/* Raw operations: return -1 and set errno like the system calls they are named after.  May be interrupted (EINTR)
- * and may transfer less than asked: the dsdn_io_* helpers below deal with both. */
+/* Raw operations: return -1 and set errno like the system calls they are named after.  May be interrupted
+ * (EINTR) and may transfer less than asked: the dsdn_io_* helpers below deal with both. */
 struct dsdn_io {
     int (*open)(void *self, const char *path, int flags, mode_t mode);
     int (*close)(void *self, int fd);
@@ -35,10 +35,12 @@ int dsdn_io_open(const struct dsdn_io *io, const char *path, int flags, mode_t m
                  struct dsdn_error *error);
 
 /* dsdn_io_size asks for the length of a file. */
-int dsdn_io_size(const struct dsdn_io *io, int fd, uint64_t *size, const char *path, struct dsdn_error *error);
+int dsdn_io_size(const struct dsdn_io *io, int fd, uint64_t *size, const char *path,
+                 struct dsdn_error *error);
 
 /* dsdn_io_truncate sets the length of a file, retrying EINTR.  Durable after dsdn_io_sync only. */
-int dsdn_io_truncate(const struct dsdn_io *io, int fd, uint64_t len, const char *path, struct dsdn_error *error);
+int dsdn_io_truncate(const struct dsdn_io *io, int fd, uint64_t len, const char *path,
+                     struct dsdn_error *error);
 
 /* dsdn_io_sync_dir makes the names in a directory durable, retrying EINTR. */
 int dsdn_io_sync_dir(const struct dsdn_io *io, const char *path, struct dsdn_error *error);
@@ -51,15 +53,15 @@ int dsdn_io_lock(const struct dsdn_io *io, int fd, const char *path, struct dsdn
 
 /* dsdn_io_read_at reads exactly len bytes.  DSDN_E_TRUNCATED at the end of the file (with the offset where it
  * ended), DSDN_E_IO otherwise.  `path` is for the message only. */
-int dsdn_io_read_at(const struct dsdn_io *io, int fd, void *bytes, size_t len, uint64_t offset, const char *path,
-                    struct dsdn_error *error);
+int dsdn_io_read_at(const struct dsdn_io *io, int fd, void *bytes, size_t len, uint64_t offset,
+                    const char *path, struct dsdn_error *error);
 
 /* dsdn_io_write_at writes exactly len bytes or fails; a failure may have written a part. */
 int dsdn_io_write_at(const struct dsdn_io *io, int fd, const void *bytes, size_t len, uint64_t offset,
                      const char *path, struct dsdn_error *error);
 
-/* dsdn_io_sync is fsync that retries EINTR only.  After any other failure the file's unsynced bytes are of unknown
- * state: the caller stops using the descriptor and goes back to what was durable before. */
+/* dsdn_io_sync is fsync that retries EINTR only.  After any other failure the file's unsynced bytes are of
+ * unknown state: the caller stops using the descriptor and goes back to what was durable before. */
 int dsdn_io_sync(const struct dsdn_io *io, int fd, const char *path, struct dsdn_error *error);
 
 /* dsdn_io_write_file makes path hold exactly bytes, atomically and durably: temporary file beside it, fsync,

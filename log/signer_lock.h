@@ -1,5 +1,5 @@
-/* signer_lock.h: keys that must not sign twice (protocol.md, section 9): the lock that a signer writes before it
- * signs, and two headers that prove that a key was used twice. */
+/* signer_lock.h: keys that must not sign twice (protocol.md, section 9): the lock that a signer writes before
+ * it signs, and two headers that prove that a key was used twice. */
 #ifndef DSDN_LOG_SIGNER_LOCK_H
 #define DSDN_LOG_SIGNER_LOCK_H
 

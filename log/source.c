@@ -25,7 +25,8 @@ void dsdn_buffer_free(struct dsdn_buffer *buffer)
 
 int dsdn_record_check(const struct dsdn_record *record, struct dsdn_error *error)
 {
-    if (!record->has_crc || dsdn_crc32c(0, record->checked, record->checked_len) == record->crc) return DSDN_OK;
+    if (!record->has_crc || dsdn_crc32c(0, record->checked, record->checked_len) == record->crc)
+        return DSDN_OK;
     dsdn_fail(error, DSDN_E_CHECKSUM, "the CRC32C of a record does not match its bytes");
     dsdn_error_at(error, record->file, record->offset);
     dsdn_error_in(error, record->sequence);
