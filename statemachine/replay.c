@@ -40,6 +40,14 @@ struct worker {
 
 static struct slot *slot_at(struct ring *r, uint64_t i) { return &r->slots[i % SLOTS]; }
 
+/* Says in which record a fault is.  Whoever saw only the batch may have counted from its start: that is no place in the
+ * file, and bundle and event say it better. */
+static void locate(struct dsdn_error *error, const struct dsdn_record *record)
+{
+    if (!error->file[0]) error->offset = DSDN_NO_OFFSET;
+    dsdn_error_at(error, record->file, record->offset);
+    dsdn_error_in(error, record->sequence);
+}
 
 /* Reads up to `want` records into the slots from `first` on; returns how many slots hold something (a record or the
  * source's error). */
@@ -77,7 +85,7 @@ static void check_group(struct ring *r, uint64_t first, uint32_t cnt)
             s->rc = dsdn_fail(&s->error, DSDN_E_CHAIN, "a record of sequence %llu holds batch %llu",
                               (unsigned long long)s->record.sequence,
                               (unsigned long long)s->prepared.batch.header.sequence);
-        if (s->rc) dsdn_error_at(&s->error, s->record.file, s->record.offset);
+        if (s->rc) locate(&s->error, &s->record);
         else good[n++] = &s->prepared;
     }
     if (!r->options->checks || !n) return;
@@ -89,7 +97,7 @@ static void check_group(struct ring *r, uint64_t first, uint32_t cnt)
         if (s->rc) continue;
         memset(one->event_id_sum, 0, 32);
         s->rc = dsdn_prepare_hashes(&one, 1, r->options->checks, &s->error);
-        if (s->rc) dsdn_error_at(&s->error, s->record.file, s->record.offset);
+        if (s->rc) locate(&s->error, &s->record);
     }
 }
 
@@ -107,7 +115,8 @@ static int verify_portion(struct slot *s, uint32_t portion, struct dsdn_key_cach
     /* A takeover batch (publisher zero) carries a certificate instead, which the engine judges. */
     bool batch = portion == 0 && !dsdn_zero32(s->prepared.batch.header.publisher);
     int rc = dsdn_prepare_signatures(&s->prepared, batch, portion * PORTION, (portion + 1) * PORTION, cache, error);
-    return rc ? (dsdn_error_at(error, s->record.file, s->record.offset), rc) : rc;
+    if (rc) locate(error, &s->record);
+    return rc;
 }
 
 /* Does one piece of work if there is any; called and returns with the mutex held. */

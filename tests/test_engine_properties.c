@@ -40,8 +40,12 @@ static int batches_next(struct dsdn_source *s, struct dsdn_buffer *buffer, struc
     int rc = dsdn_buffer_reserve(buffer, v->len, error);
     if (rc) return rc;
     memcpy(buffer->bytes, v->bytes, v->len);
-    *record =
-        (struct dsdn_record){.sequence = b->at++, .batch = buffer->bytes, .len = v->len, .file = "memory"};
+    *record = (struct dsdn_record){.sequence = b->at,
+                                   .batch = buffer->bytes,
+                                   .len = v->len,
+                                   .file = "memory",
+                                   .offset = b->at * 1000}; /* of no meaning, but its own */
+    b->at++;
     return DSDN_OK;
 }
 
@@ -167,6 +171,65 @@ static void test_replay_stops_at_the_same_batch(void **state)
         if (jobs == 1) first = got;
         check_same_state(&first, &got, true);
         log_close(&l);
+    }
+    random_log_free(&r);
+    batches_free(&b);
+}
+
+/* What is wrong with a batch of the log. */
+enum fault { NO_FAULT, MAGIC, PAYLOAD, BODY, SIGNATURE };
+
+static void spoil(struct batches *b, size_t at, enum fault fault)
+{
+    uint8_t *bytes = (uint8_t *)(uintptr_t)b->list[at].bytes;
+    switch (fault) {
+    case NO_FAULT: break;
+    case MAGIC: bytes[0] ^= 1; break;
+    case PAYLOAD: bytes[DSDN_HEADER_LEN + 64 + DSDN_BUNDLE_LEN + 3] ^= 0x7f; break; /* length of the first payload */
+    case BODY: bytes[193] ^= 1; break;                                              /* hash of it */
+    case SIGNATURE: bytes[DSDN_HEADER_LEN] ^= 1; break;
+    }
+}
+
+/* Of several faults the one reported does not depend on threads, nor on where it stands in a group of batches that one
+ * thread takes; it names the record. */
+static void test_replay_reports_the_first_fault(void **state)
+{
+    (void)state;
+    static const struct {
+        struct {
+            size_t at;
+            enum fault fault;
+        } faults[3];
+        uint64_t sequence;
+        int code;
+    } cases[] = {
+        {{{12, SIGNATURE}, {12, BODY}}, 12, DSDN_E_BODY_HASH},
+        {{{13, BODY}, {14, SIGNATURE}, {15, MAGIC}}, 13, DSDN_E_BODY_HASH},
+        {{{14, BODY}, {13, SIGNATURE}, {15, PAYLOAD}}, 13, DSDN_E_SIGNATURE},
+        {{{15, BODY}, {15, SIGNATURE}, {15, PAYLOAD}}, 15, DSDN_E_MALFORMED},
+        {{{16, SIGNATURE}, {15, MAGIC}, {17, BODY}}, 15, DSDN_E_FORMAT},
+    };
+    struct log l;
+    struct random_log r;
+    struct batches b = {.list = NULL};
+    struct dsdn_roots roots;
+    log_make(&l, &r, NEUTRAL, 9, 60, NULL);
+    apply_cut(&l, &r, CUT_UNIT, &b);
+    log_close(&l);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        for (int k = 0; k < 3; k++) spoil(&b, cases[i].faults[k].at, cases[i].faults[k].fault);
+        for (unsigned jobs = 1; jobs <= 4; jobs++) {
+            log_open(&l, &(struct log_options){.catalogue = &neutral_catalogue});
+            int rc = replay(&l, &b, jobs, 0, &roots);
+            if (rc != cases[i].code || l.error.sequence != cases[i].sequence || strcmp(l.error.file, "memory") != 0 ||
+                l.error.offset != cases[i].sequence * 1000)
+                fail_msg("case %zu, %u threads: %s of batch %llu at %s:%llu", i, jobs, dsdn_error_name(rc),
+                         (unsigned long long)l.error.sequence, l.error.file, (unsigned long long)l.error.offset);
+            assert_int_equal(dsdn_head(log_state(&l))->sequence, cases[i].sequence);
+            log_close(&l);
+        }
+        for (int k = 0; k < 3; k++) spoil(&b, cases[i].faults[k].at, cases[i].faults[k].fault);
     }
     random_log_free(&r);
     batches_free(&b);
@@ -491,6 +554,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_deterministic), cmocka_unit_test(test_replay_stops_at_the_same_batch),
+        cmocka_unit_test(test_replay_reports_the_first_fault),
         cmocka_unit_test(test_cuts),          cmocka_unit_test(test_refusals_change_nothing),
         cmocka_unit_test(test_twice),         cmocka_unit_test(test_model),
         cmocka_unit_test(test_ten_replicas),
