@@ -3,7 +3,8 @@
  *
  * A reducer is a function of (state, context, event) and nothing else.  It checks everything, then writes:
  * unless it returns OK the state is what it was.  An exact repeat of a fact is NO_EFFECT, its contradiction
- * CONFLICT.  The engine has checked the author class, the nonce and the expiry of the bundle before; it
+ * CONFLICT.  Rows may come from a checkpoint that nobody verified: lengths and references in them are sound,
+ * any other column may hold anything, and then no outcome matters but nothing may break.  The engine has checked the author class, the nonce and the expiry of the bundle before; it
  * reserved the rows of the event's INSERTS lines. */
 #ifndef DSDN_ROLES_REDUCERS_H
 #define DSDN_ROLES_REDUCERS_H
@@ -52,13 +53,14 @@ void dsdn_node_ban_clear(struct dsdn_context *c, const struct dsdn_row_node *nod
 
 /* dsdn_leaf_draw is the leaf a new holder must prove (protocol.md, section 6):
  * the first 8 bytes, little-endian, of H("dsdn/leaf/1", origin hash at assignment || chunk || node) mod
- * leaves. */
+ * leaves; 0 of none. */
 uint32_t dsdn_leaf_draw(const uint8_t origin_hash[32], const uint8_t chunk[32], const uint8_t node[32],
                         uint32_t leaves);
 
-/* dsdn_leaf_count: ceil(size / leaf_size), both in bytes and not zero. */
+/* dsdn_leaf_count: ceil(size / leaf_size), both in bytes; 0 when one of them is 0, as in no declared chunk. */
 static inline uint32_t dsdn_leaf_count(uint32_t size, uint32_t leaf_size)
 {
+    if (!leaf_size) return 0;
     return (uint32_t)(((uint64_t)size + leaf_size - 1) / leaf_size);
 }
 

@@ -63,8 +63,11 @@ static int compare_people(const void *a, const void *b)
 
 static struct world *world_new(bool primary)
 {
-    static const uint8_t zero[32], header[32] = {7}, ns[29] = {[28] = 1};
+    static const uint8_t zero[32], ns[29] = {[28] = 1};
+    static const uint64_t start = 100;
+    uint8_t header[32];
     struct world *w = calloc(1, sizeof *w);
+    dsdn_tagged("test", &start, 8, header); /* like every header: batch_apply */
     uint8_t founders[96], validators[32 + 9 + 1 + 3];
     person_make(&w->coordinator, 1);
     person_make(&w->validator, 2);
@@ -82,7 +85,7 @@ static struct world *world_new(bool primary)
         .network_id = text("test"),
         .da_chain_id = text(primary ? "test-primary" : ""),
         .da_namespace = primary ? ns : zero,
-        .da_start = primary ? 100 : 0,
+        .da_start = primary ? start : 0,
         .da_start_hash = primary ? header : zero,
         .version_major = 1,
         .quorum_members = {validators, 1, 32},
@@ -106,7 +109,7 @@ static struct world *world_new(bool primary)
     assert_non_null(w->builder);
     memcpy(w->prev, w->genesis.hash, 32);
     w->time_ms = 2000000;
-    w->height = primary ? 100 : 0;
+    w->height = primary ? start : 0;
     return w;
 }
 
@@ -796,6 +799,74 @@ static void test_assignment(void **unused)
     world_free(w);
 }
 
+/* Rows as only a checkpoint that nobody verified can have them: any outcome will do, nothing breaks. */
+static void test_made_up_rows(void **unused)
+{
+    (void)unused;
+    struct world *w = world_new(false);
+    declare(w, 2, 3);
+    for (int i = 0; i < 6; i++) active_node(w, i, (const char *[]){"a", "b", "c", "d", "e", "f"}[i]);
+    uint32_t chunk = dsdn_chunk_find(state(w), chunk_ids[0]);
+    struct dsdn_row_chunk *k = dsdn_chunk_edit(state(w), chunk), saved = *k;
+
+    /* A status that there is not. */
+    dsdn_node_edit(state(w), dsdn_node_find(state(w), w->node[5].key.public_key))->status = 200;
+    expect_unmet(status(w, 5, DSDN_NODE_ACTIVE, 0), STATUS_TRANSITION);
+
+    /* A replication factor above what a row has room for, and no room left. */
+    dsdn_object_edit(state(w), k->object)->rf = 255;
+    k->holders_cnt = DSDN_HOLDER_MAX;
+    memset(k->holders, 0, sizeof k->holders); /* node 0, in zone a */
+    expect_unmet(assign(w, 0, 1, "b", w->time_ms + DAY_MS), REPLICAS_ENOUGH);
+    assert_int_equal(dsdn_chunk_at(state(w), chunk)->holders_cnt, DSDN_HOLDER_MAX);
+    *dsdn_chunk_edit(state(w), chunk) = saved;
+
+    /* A replica in no state there is, of a chunk without room. */
+    expect_result(assign(w, 0, 1, "b", w->time_ms + DAY_MS), OK);
+    uint8_t key[64];
+    memcpy(key, chunk_ids[0], 32);
+    memcpy(key + 32, w->node[1].key.public_key, 32);
+    dsdn_replica_edit(state(w), dsdn_replica_find(state(w), key))->state = 9;
+    dsdn_chunk_edit(state(w), chunk)->holders_cnt = DSDN_HOLDER_MAX;
+    struct dsdn_ev_replica_healed healed = {chunk_ids[0], w->node[1].key.public_key};
+    expect_result(play(w, NULL, dsdn_EVENT_replica_healed, &healed), LIMIT);
+    *dsdn_chunk_edit(state(w), chunk) = saved;
+
+    /* A chunk without bytes, or without leaves. */
+    expect_result(assign(w, 0, 2, "c", w->time_ms + DAY_MS), OK);
+    struct dsdn_ev_replica_added added = {.chunk = chunk_ids[0],
+                                          .node = w->node[2].key.public_key,
+                                          .leaf_root = saved.leaf_root,
+                                          .proof_path = {saved.leaf_root, 1, 32}};
+    dsdn_chunk_edit(state(w), chunk)->size = 0;
+    expect_unmet(play(w, &w->node[2], dsdn_EVENT_replica_added, &added), PROOF_PATH);
+    dsdn_chunk_edit(state(w), chunk)->size = saved.size;
+    dsdn_chunk_edit(state(w), chunk)->leaf_size = 0;
+    expect_unmet(play(w, &w->node[2], dsdn_EVENT_replica_added, &added), PROOF_PATH);
+
+    /* A deadline of a replica whose chunk and node there are not. */
+    struct dsdn_context c = {.state = state(w)};
+    memset(key, 0xEE, sizeof key);
+    must(dsdn_table_reserve(&state(w)->tables[dsdn_TABLE_replica], 1, &error));
+    must(dsdn_table_reserve(&state(w)->tables[dsdn_sys_TABLE_deadline], 1, &error));
+    dsdn_replica_edit(state(w), dsdn_replica_insert(state(w), key))->heal_from = DSDN_NO_ROW;
+    dsdn_deadline_set(&c, DSDN_CLOCK_TIME, w->time_ms, DSDN_DEADLINE_ASSIGNMENT_END, key, sizeof key);
+    dsdn_state_settle(state(w));
+    pass(w, 1);
+    assert_int_not_equal(dsdn_replica_find(state(w), key), DSDN_NO_ROW);
+
+    /* A request that is there although its chunk says nothing of it. */
+    uint8_t request[33] = {1};
+    memcpy(request + 1, chunk_ids[1], 32);
+    must(dsdn_table_reserve(&state(w)->tables[dsdn_TABLE_delete_request], 1, &error));
+    dsdn_delete_request_insert(state(w), request);
+    uint32_t requests = state(w)->tables[dsdn_TABLE_delete_request].live_cnt;
+    struct dsdn_ev_delete_requested gone = {chunk_ids[1], 1, 4};
+    expect_result(play(w, &w->owner[0], dsdn_EVENT_delete_requested, &gone), OK);
+    assert_int_equal(state(w)->tables[dsdn_TABLE_delete_request].live_cnt, requests);
+    world_free(w);
+}
+
 static void test_replicas(void **unused)
 {
     (void)unused;
@@ -1166,7 +1237,8 @@ int main(void)
         cmocka_unit_test(test_registration),    cmocka_unit_test(test_updates),
         cmocka_unit_test(test_status),          cmocka_unit_test(test_bans_and_founders),
         cmocka_unit_test(test_objects),         cmocka_unit_test(test_paths),
-        cmocka_unit_test(test_assignment),      cmocka_unit_test(test_replicas),
+        cmocka_unit_test(test_assignment),      cmocka_unit_test(test_made_up_rows),
+        cmocka_unit_test(test_replicas),
         cmocka_unit_test(test_suspect_limit),   cmocka_unit_test(test_leaf_of_origin),
         cmocka_unit_test(test_checkpoints),     cmocka_unit_test(test_parameters),
         cmocka_unit_test(test_authority),       cmocka_unit_test(test_upgrades),

@@ -118,7 +118,9 @@ dsdn_outcome dsdn_reduce_delete_requested(struct dsdn_context *c, const struct d
         dsdn_object_edit(s, object)->deleted = 1;
     uint8_t key[33] = {e->kind};
     memcpy(key + 1, e->target, 32);
-    struct dsdn_row_delete_request *r = dsdn_delete_request_edit(s, dsdn_delete_request_insert(s, key));
+    uint32_t row = dsdn_delete_request_find(s, key);
+    if (row == DSDN_NO_ROW) row = dsdn_delete_request_insert(s, key);
+    struct dsdn_row_delete_request *r = dsdn_delete_request_edit(s, row);
     r->reason = e->reason;
     r->requested_ms = c->time_ms;
     r->ordinal = c->ordinal;

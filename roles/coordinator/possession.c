@@ -10,7 +10,7 @@ uint32_t dsdn_leaf_draw(const uint8_t origin_hash[32], const uint8_t chunk[32], 
     memcpy(message + 32, chunk, 32);
     memcpy(message + 64, node, 32);
     dsdn_tagged("dsdn/leaf/1", message, sizeof message, drawn);
-    return (uint32_t)(dsdn_load64(drawn) % leaves);
+    return leaves ? (uint32_t)(dsdn_load64(drawn) % leaves) : 0;
 }
 
 static void node_hash(const uint8_t *left, const uint8_t *right, uint8_t out[32])

@@ -120,7 +120,8 @@ static dsdn_outcome assign(struct dsdn_context *c, const struct plan *plan)
     const struct dsdn_row_node *node = dsdn_node_at(s, plan->node);
     dsdn_outcome can = node_can_store(c, node, known->size);
     if (can) return can;
-    if (known->holders_cnt >= dsdn_object_at(s, known->object)->rf) return DSDN_UNMET(REPLICAS_ENOUGH);
+    uint8_t rf = dsdn_object_at(s, known->object)->rf;
+    if (known->holders_cnt >= (rf < DSDN_HOLDER_MAX ? rf : DSDN_HOLDER_MAX)) return DSDN_UNMET(REPLICAS_ENOUGH);
     if (zone_taken(s, known, node->zone)) return DSDN_UNMET(ZONE_TAKEN);
 
     struct dsdn_row_replica *r = dsdn_replica_edit(s, dsdn_replica_insert_hashed(s, plan->key, plan->hash));
@@ -188,7 +189,8 @@ void dsdn_fire_assignment_end(struct dsdn_context *c, const uint8_t subject[68])
     struct dsdn_state *s = c->state;
     uint32_t row = dsdn_replica_find(s, subject);
     if (row == DSDN_NO_ROW || dsdn_replica_at(s, row)->state != DSDN_REPLICA_ASSIGNED) return;
-    replica_close(c, row, dsdn_chunk_find(s, subject), dsdn_node_find(s, subject + 32));
+    uint32_t chunk = dsdn_chunk_find(s, subject), node = dsdn_node_find(s, subject + 32);
+    if (chunk != DSDN_NO_ROW && node != DSDN_NO_ROW) replica_close(c, row, chunk, node);
 }
 
 /* ---- from assignment to removal ---- */
@@ -309,7 +311,7 @@ dsdn_outcome dsdn_reduce_replica_healed(struct dsdn_context *c, const struct dsd
     if (state == DSDN_REPLICA_ASSIGNED && !dsdn_from_authority(c)) return DSDN_UNMET(PROOF_NEEDED);
     if (dsdn_node_at(s, f.node)->status != DSDN_NODE_ACTIVE) return DSDN_UNMET(NODE_STATUS);
     if (delete_requested(s, dsdn_chunk_at(s, f.chunk))) return DSDN_UNMET(DELETE_REQUESTED);
-    if (state == DSDN_REPLICA_SUSPECT && dsdn_chunk_at(s, f.chunk)->holders_cnt == DSDN_HOLDER_MAX)
+    if (state != DSDN_REPLICA_ASSIGNED && dsdn_chunk_at(s, f.chunk)->holders_cnt == DSDN_HOLDER_MAX)
         return DSDN_RESULT(LIMIT);
 
     struct dsdn_row_chunk *k = dsdn_chunk_edit(s, f.chunk);

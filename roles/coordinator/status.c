@@ -1,8 +1,9 @@
 /* status.c: the life cycle of a node as decided by the authority or the founders (docs/formats/reducers.md):
  *
  *     from \ to      Pending  Active  Quarantined  Banned
- *     Pending           =       yes       yes        yes     Active: admitted (stake is not judged at feature
- * level 0) Active            -        =        yes        yes Quarantined       -       yes        = yes
+ *     Pending           =       yes       yes        yes     Active: admitted (stake is not judged yet)
+ *     Active            -        =        yes        yes
+ *     Quarantined       -       yes        =         yes
  *     Banned           yes       -         -         new end only
  *     Closed            -        -         -          -      a node that left comes back by registering
  *
@@ -17,6 +18,12 @@ static const uint8_t transitions[] = {
     [DSDN_NODE_BANNED] = TO(PENDING) | TO(BANNED),
     [DSDN_NODE_CLOSED] = 0,
 };
+
+/* A status that an unverified checkpoint made up leads nowhere. */
+static bool transition_allowed(uint8_t from, uint8_t to)
+{
+    return from < sizeof transitions && transitions[from] >> to & 1;
+}
 
 void dsdn_node_ban_clear(struct dsdn_context *c, const struct dsdn_row_node *node)
 {
@@ -41,7 +48,7 @@ dsdn_outcome dsdn_reduce_node_status_set(struct dsdn_context *c, const struct ds
     if (ban ? e->until && e->until <= c->time_ms : e->until != 0) return DSDN_UNMET(UNTIL_WRONG);
     uint64_t until = ban ? (e->until ? e->until : UINT64_MAX) : 0;
     if (known->status == e->status && known->banned_until == until) return DSDN_RESULT(NO_EFFECT);
-    if (!(transitions[known->status] >> e->status & 1)) return DSDN_UNMET(STATUS_TRANSITION);
+    if (!transition_allowed(known->status, e->status)) return DSDN_UNMET(STATUS_TRANSITION);
     if (e->status == DSDN_NODE_ACTIVE) {
         if (known->tls_not_after <= c->time_ms) return DSDN_UNMET(TLS_EXPIRED);
         if (known->binding_expiry <= c->time_ms) return DSDN_UNMET(BINDING_EXPIRED);
