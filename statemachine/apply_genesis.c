@@ -71,6 +71,7 @@ static void put_head(struct dsdn_state *s, const struct dsdn_genesis *genesis)
     head->time_ms = g->genesis_time;
     head->has_primary = g->da_chain_id.len != 0;
     head->origin_height = g->da_start;
+    memcpy(head->origin_hash, g->da_start_hash, 32);
     head->version = DSDN_PROTOCOL(g->version_major, g->version_minor, g->version_patch);
     memcpy(head->authority, g->coordinator ? g->coordinator : g->group_public, 32);
     head->founder_m = g->founder_m;
@@ -125,15 +126,4 @@ int dsdn_engine_genesis(struct dsdn_engine *e, const uint8_t *bytes, size_t len,
     }
     dsdn_genesis_free(&genesis);
     return rc;
-}
-
-int dsdn_engine_restored(struct dsdn_engine *e, struct dsdn_error *error)
-{
-    if (e->state.tables[dsdn_sys_TABLE_head].live_cnt != 1)
-        return dsdn_fail(error, DSDN_E_MALFORMED, "a checkpoint has exactly one head row");
-    for (uint32_t t = 0; t < e->table_cnt; t++) {
-        int rc = dsdn_table_index_all(&e->state.tables[t], error);
-        if (rc) return rc;
-    }
-    return DSDN_OK;
 }

@@ -109,8 +109,9 @@ static int judge_time(const struct dsdn_sys_row_head *head, const struct dsdn_he
         if (o->height < head->origin_height)
             return refuse(error, h->sequence, DSDN_E_TIME, "da_origin steps back from height %llu to %llu",
                           (unsigned long long)head->origin_height, (unsigned long long)o->height);
-        bool same = o->time_ms == head->origin_time && dsdn_equal32(o->hash, head->origin_hash);
-        if (o->height == head->origin_height && head->origin_time && !same)
+        /* Before batch 0 the head names da_start: its hash is known, its time is not. */
+        bool same = dsdn_equal32(o->hash, head->origin_hash) && (!head->sequence || o->time_ms == head->origin_time);
+        if (o->height == head->origin_height && !same)
             return refuse(error, h->sequence, DSDN_E_TIME, "da_origin names another header for height %llu",
                           (unsigned long long)o->height);
         if (h->cursor.height > o->height)

@@ -238,6 +238,54 @@ static void test_info_and_genesis(void **state)
     dsdn_engine_free(e);
 }
 
+/* What the engine relies on without looking again: the head is row 0 of key 0, parameters keep their ranges. */
+static void test_states_that_no_log_makes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        int64_t value;
+        bool pending;
+        int code;
+    } cases[] = {
+        {"attest_every", 1, false, DSDN_OK},
+        {"attest_every", 0, false, DSDN_E_MALFORMED},
+        {"deadline_budget", UINT32_MAX, false, DSDN_E_MALFORMED},
+        {"attest_every", 0, true, DSDN_E_MALFORMED},
+        {"attest_every", 7, true, DSDN_OK},
+        {"somebody_elses", 0, false, DSDN_OK},
+        {NULL, 0, false, DSDN_E_MALFORMED}, /* a head of another key */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct dsdn_error error = DSDN_ERROR_INIT;
+        struct dsdn_engine *e = fixture_engine(&neutral_catalogue, 0, 0), *back = NULL;
+        struct dsdn_state *s = dsdn_engine_state_for_restore(e);
+        uint8_t key[48] = {0};
+        size_t name_len = cases[i].name ? strlen(cases[i].name) : 0, len;
+        memcpy(key, cases[i].name ? cases[i].name : "", name_len);
+        uint32_t table = cases[i].pending ? dsdn_sys_TABLE_pending_param : dsdn_sys_TABLE_parameter;
+        done(dsdn_table_reserve(&s->tables[table], 1, &error), &error);
+        if (!cases[i].name) {
+            dsdn_sys_head_edit(s, 0)->zero[0] = 1;
+        } else if (cases[i].pending) {
+            uint32_t row = dsdn_sys_pending_param_insert(s, key + 36);
+            struct dsdn_sys_row_pending_param *p = dsdn_sys_pending_param_edit(s, row);
+            p->name_len = (uint8_t)name_len;
+            memcpy(p->name, cases[i].name, name_len);
+            p->value = cases[i].value;
+        } else {
+            dsdn_sys_parameter_edit(s, dsdn_sys_parameter_insert(s, key))->value = cases[i].value;
+        }
+        dsdn_state_settle(s);
+        free(fixture_export(e, file.text, &len));
+        struct dsdn_checkpoint_options options = {.verify = true};
+        int rc = dsdn_checkpoint_restore(&neutral_catalogue, &options, &dsdn_io_system, file.text, &back, NULL, &error);
+        if (rc != cases[i].code) fail_msg("case %zu: %s, %s", i, dsdn_error_name(rc), error.message);
+        if (!rc) dsdn_engine_free(back);
+        dsdn_engine_free(e);
+    }
+}
+
 static void test_refusals(void **state)
 {
     (void)state;
@@ -551,6 +599,7 @@ int main(void)
         cmocka_unit_test(test_round_trip),         cmocka_unit_test(test_many_blocks),
         cmocka_unit_test(test_equal_exports),      cmocka_unit_test(test_sort),
         cmocka_unit_test(test_root_by_definition), cmocka_unit_test(test_info_and_genesis),
+        cmocka_unit_test(test_states_that_no_log_makes),
         cmocka_unit_test(test_refusals),           cmocka_unit_test(test_continue),
         cmocka_unit_test(test_write_faults),       cmocka_unit_test(test_read_faults),
         cmocka_unit_test(test_no_memory),
