@@ -103,7 +103,7 @@ struct dsdn_catalogue {
     const struct dsdn_deadline_kind *deadlines; /* ends with a NULL name */
     const struct dsdn_code_name *codes;         /* precondition codes; ends with a NULL name */
     uint64_t version;                       /* newest protocol version this program knows */
-    /* Rows of the catalogue's own tables at genesis; NULL: none.  `insert_max` rows of each table are reserved. */
+    /* Rows of the catalogue's own tables at genesis; NULL: none.  `genesis_rows` rows of each table are reserved. */
     int (*genesis)(struct dsdn_context *c, const struct dsdn_ev_genesis_declared *genesis, struct dsdn_error *error);
     uint32_t genesis_rows;
 };

@@ -79,23 +79,20 @@ uint32_t dsdn_deadlines_due(const struct dsdn_state *s, const struct dsdn_tick *
     return due;
 }
 
-int dsdn_deadlines_reserve(struct dsdn_engine *e, uint32_t due, uint32_t budget, struct dsdn_error *error)
+void dsdn_deadlines_rows(const struct dsdn_engine *e, const struct dsdn_tick *tick, uint32_t budget, uint32_t *rows)
 {
-    const struct dsdn_deadline_kind *kinds = e->catalogue->deadlines;
-    uint32_t most[DSDN_STATE_TABLES_MAX] = {0};
-    bool cascades = false;
-    if (!due) return DSDN_OK;
-    for (const struct dsdn_deadline_kind *k = kinds; k && k->name; k++)
-        for (int i = 0; i < 2; i++) {
-            cascades |= k->insert[i].rows && k->insert[i].table == dsdn_sys_TABLE_deadline;
-            if (most[k->insert[i].table] < k->insert[i].rows) most[k->insert[i].table] = k->insert[i].rows;
-        }
-    for (uint32_t t = 0; t < e->state.table_cnt; t++) {
-        if (!most[t]) continue;
-        int rc = dsdn_table_reserve(&e->state.tables[t], most[t] * (cascades ? budget : due), error);
-        if (rc) return rc;
+    uint32_t most[DSDN_STATE_TABLES_MAX] = {0}, own = rows[dsdn_sys_TABLE_deadline];
+    uint32_t fired = dsdn_deadlines_due(&e->state, tick, budget);
+    fired = own < budget - fired ? fired + own : budget;
+    if (!fired) return;
+    for (const struct dsdn_deadline_kind *k = e->catalogue->deadlines; k && k->name; k++) {
+        uint32_t of_kind[DSDN_STATE_TABLES_MAX] = {0};
+        for (int i = 0; i < 2; i++) of_kind[k->insert[i].table] += k->insert[i].rows;
+        for (uint32_t t = 0; t < e->table_cnt; t++)
+            if (most[t] < of_kind[t]) most[t] = of_kind[t];
     }
-    return DSDN_OK;
+    if (most[dsdn_sys_TABLE_deadline]) fired = budget; /* those they set are drained too */
+    for (uint32_t t = 0; t < e->table_cnt; t++) rows[t] += most[t] * fired;
 }
 
 void dsdn_deadlines_drain(struct dsdn_engine *e, struct dsdn_context *c, const struct dsdn_tick *tick, uint32_t budget)

@@ -338,6 +338,15 @@ enum {
 #undef TABLE
 #undef COL
 #undef COL_REFS
+#undef END_TABLE
+#define TABLE(id, name, role, role_id, doc) _Static_assert(DSDN_TB(_VALUE_MAX_, name) + 0u <= DSDN_VALUE_MAX, "row too long");
+#define COL(kind, name, arg, doc)
+#define COL_REFS(table, name, max, doc)
+#define END_TABLE(name)
+#include DSDN_TABLES_DEF
+#undef TABLE
+#undef COL
+#undef COL_REFS
 #undef INDEX
 #undef END_TABLE
 

@@ -68,10 +68,11 @@ int dsdn_engine_track(struct dsdn_engine *e, struct dsdn_error *error)
 
 /* ---- applying a batch ---- */
 
-/* Room for everything a batch can add, before anything changes. */
-static int reserve(struct dsdn_engine *e, const struct dsdn_prepared *p, uint32_t due, uint32_t budget,
+/* Room for everything a batch can add, before anything changes.  One call a table: reserving twice is no sum. */
+static int reserve(struct dsdn_engine *e, const struct dsdn_prepared *p, const struct dsdn_tick *tick, uint32_t budget,
                    struct dsdn_error *error)
 {
+    uint32_t rows[DSDN_STATE_TABLES_MAX];
     size_t need = 32 + 32 + (size_t)p->op_cnt * TRANSCRIPT_ENTRY;
     if (need > e->transcript_cap) {
         uint8_t *grown = realloc(e->transcript, need + need / 4);
@@ -79,15 +80,15 @@ static int reserve(struct dsdn_engine *e, const struct dsdn_prepared *p, uint32_
         e->transcript = grown;
         e->transcript_cap = need + need / 4;
     }
+    memcpy(rows, p->reserve, sizeof rows);
+    rows[dsdn_sys_TABLE_nonce] += p->signed_cnt;
+    rows[dsdn_sys_TABLE_parameter] += dsdn_schedules_rows(&e->state);
+    rows[dsdn_sys_TABLE_outcome_count] += p->op_cnt; /* at worst each event is the first of its outcome */
+    dsdn_deadlines_rows(e, tick, budget, rows);
     int rc = DSDN_OK;
-    for (uint32_t t = 0; !rc && t < e->table_cnt; t++) {
-        uint32_t extra = p->reserve[t];
-        if (t == dsdn_sys_TABLE_nonce) extra += p->signed_cnt;
-        if (t == dsdn_sys_TABLE_parameter) extra += dsdn_schedules_rows(&e->state);
-        if (t == dsdn_sys_TABLE_outcome_count && e->state.tables[t].row_cap < 4096) extra += 4096;
-        if (extra) rc = dsdn_table_reserve(&e->state.tables[t], extra, error);
-    }
-    return rc ? rc : dsdn_deadlines_reserve(e, due, budget, error);
+    for (uint32_t t = 0; !rc && t < e->table_cnt; t++)
+        if (rows[t]) rc = dsdn_table_reserve(&e->state.tables[t], rows[t], error);
+    return rc;
 }
 
 struct run {
@@ -150,9 +151,10 @@ static void run_ops(struct run *r, const struct dsdn_prepared_bundle *b, uint32_
     }
 }
 
+static const uint8_t nobody[32]; /* the author in bundles of the authority, and of deadlines */
+
 static void run_bundle(struct run *r, const struct dsdn_prepared_bundle *b)
 {
-    static const uint8_t nobody[32];
     struct dsdn_context *c = &r->context;
     c->bundle_kind = b->bundle.kind;
     c->nonce = b->bundle.nonce;
@@ -215,8 +217,7 @@ int dsdn_engine_apply(struct dsdn_engine *e, struct dsdn_prepared *p, struct dsd
     const struct dsdn_header *h = &p->batch.header;
     struct dsdn_tick tick = dsdn_tick_of(s, h);
     uint32_t budget = (uint32_t)dsdn_parameter(s, "deadline_budget");
-    uint32_t due = dsdn_deadlines_due(s, &tick, budget);
-    int rc = reserve(e, p, due, budget, error);
+    int rc = reserve(e, p, &tick, budget, error);
     if (rc) return dsdn_error_in(error, h->sequence), rc;
 
     struct run r = {.e = e, .p = p, .transcript = e->transcript + 64};
@@ -239,11 +240,10 @@ int dsdn_engine_apply(struct dsdn_engine *e, struct dsdn_prepared *p, struct dsd
     for (uint32_t k = AHEAD_ROWS; k < AHEAD_SLOTS && k < p->op_cnt; k++)
         prefetch_slots(s, &p->ops[k]);
     for (; i < p->bundle_cnt && p->bundles[i].bundle.kind == DSDN_BUNDLE_DIRECT; i++) run_bundle(&r, &p->bundles[i]);
-    if (due) {
-        static const uint8_t nobody[32];
-        r.context.author = nobody;
-        dsdn_deadlines_drain(e, &r.context, &tick, budget);
-    }
+    r.context.author = nobody; /* whatever bundle came before: none of it is seen by deadlines */
+    r.context.bundle_kind = DSDN_BUNDLE_AUTHORITY;
+    r.context.nonce = 0;
+    dsdn_deadlines_drain(e, &r.context, &tick, budget);
     for (; i < p->bundle_cnt; i++) run_bundle(&r, &p->bundles[i]);
     count_outcomes(&r, e->transcript + 64);
     write_head(&r);

@@ -26,7 +26,6 @@ static inline void dsdn_engine_tell(const struct dsdn_engine *e, enum dsdn_step_
     if (e->observer) e->observer(e->observer_self, &e->state, &(struct dsdn_step){kind, number, key});
 }
 
-
 /* The clock a batch gives to deadlines and schedules. */
 struct dsdn_tick {
     uint64_t time_ms;
@@ -40,8 +39,9 @@ struct dsdn_tick dsdn_tick_of(const struct dsdn_state *s, const struct dsdn_head
 
 /* dsdn_deadlines_due counts the deadline rows that are due, at most `limit`. */
 uint32_t dsdn_deadlines_due(const struct dsdn_state *s, const struct dsdn_tick *tick, uint32_t limit);
-/* dsdn_deadlines_reserve makes room for what draining `budget` deadlines may insert. */
-int dsdn_deadlines_reserve(struct dsdn_engine *e, uint32_t due, uint32_t budget, struct dsdn_error *error);
+/* dsdn_deadlines_rows adds to rows, by table, what draining at most `budget` deadlines may insert.  rows[deadline] holds
+ * how many the batch's events may set: they may be due at once. */
+void dsdn_deadlines_rows(const struct dsdn_engine *e, const struct dsdn_tick *tick, uint32_t budget, uint32_t *rows);
 /* dsdn_deadlines_drain fires due deadlines in order of (clock, due, kind, subject), at most `budget`, those created while
  * draining included. */
 void dsdn_deadlines_drain(struct dsdn_engine *e, struct dsdn_context *c, const struct dsdn_tick *tick, uint32_t budget);

@@ -255,6 +255,11 @@ static void test_time_with_primary(void **state)
     at_height(&l, 99); /* before da_start */
     l.next.time_ms = 2000;
     log_expect(&l, DSDN_E_TIME);
+    at_height(&l, 100); /* da_start: the genesis says its hash, zero here */
+    log_expect(&l, DSDN_E_TIME);
+    at_height(&l, 100);
+    memset(l.next.origin.hash, 0, 32);
+    log_expect(&l, DSDN_OK);
     at_height(&l, 200);
     l.next.cursor.blob_index = 5;
     log_apply(&l);
@@ -1027,6 +1032,86 @@ static void test_deadline_budget(void **state)
     log_close(&l);
 }
 
+/* No table ever holds more rows than it has room for. */
+static void check_room(const struct log *l)
+{
+    for (uint32_t t = 0; t < log_state(l)->table_cnt; t++) {
+        const struct dsdn_table *table = &log_state(l)->tables[t];
+        if (table->row_end > table->row_cap)
+            fail_msg("%u rows of %s where %u have room", table->row_end, table->desc->name, table->row_cap);
+    }
+}
+
+/* Events and deadlines of one batch insert into the same table: there is room for both. */
+static void test_room_for_events_and_deadlines(void **state)
+{
+    (void)state;
+    enum { MANY = 700 };
+    struct log l;
+    log_open(&l,
+             &(struct log_options){.catalogue = &probe_catalogue, .parameters = {{"deadline_budget", MANY}}});
+    authority(&l);
+    for (uint64_t i = 0; i < MANY; i++) arm(&l, DSDN_CLOCK_TIME, 2000, PROBE_KIND_TRACE, i);
+    log_end(&l);
+    log_apply(&l);
+    l.next.time_ms = 2000;
+    authority(&l);
+    for (uint64_t i = 0; i < MANY; i++) mark_set(&l, (uint8_t)(1 + i % 2), 100 + i);
+    log_end(&l);
+    log_apply(&l);
+    assert_int_equal(trace_count(&l), 2 * MANY);
+    check_room(&l);
+    log_close(&l);
+}
+
+/* A direct bundle may set a deadline that is due already: it fires behind the direct bundles, like every other one. */
+static void test_direct_bundle_sets_due_deadline(void **state)
+{
+    (void)state;
+    struct log l;
+    struct dsdn_sign_key author = key_of(1);
+    log_open(&l, &primary);
+    at_height(&l, 200);
+    log_bundle(&l, DSDN_BUNDLE_DIRECT, &author, 0, 0);
+    arm(&l, DSDN_CLOCK_TIME, 5, PROBE_KIND_TRACE, 1);
+    arm(&l, DSDN_CLOCK_TIME, 6, PROBE_KIND_CASCADE, 2);
+    log_end(&l);
+    authority(&l);
+    mark_set(&l, 1, 9);
+    log_end(&l);
+    log_apply(&l);
+    static const uint64_t subjects[] = {1, 2, 3, 9};
+    assert_int_equal(trace_count(&l), 4);
+    for (uint32_t i = 0; i < 4; i++) assert_int_equal(trace(&l, i)->subject, subjects[i]);
+    assert_int_equal(log_state(&l)->tables[dsdn_sys_TABLE_deadline].live_cnt, 0);
+    check_room(&l);
+    log_close(&l);
+}
+
+/* The counters have room for a new outcome, however many rows a checkpoint brought. */
+static void test_room_for_outcomes(void **state)
+{
+    (void)state;
+    struct log l;
+    log_open(&l, &plain);
+    log_apply(&l);
+    struct dsdn_state *s = dsdn_engine_state_for_restore(l.engine);
+    struct dsdn_table *t = &s->tables[dsdn_sys_TABLE_outcome_count];
+    log_must(&l, dsdn_table_reserve(t, 5000, &l.error));
+    for (uint32_t i = 0; t->row_end < t->row_cap; i++) {
+        uint8_t key[3] = {(uint8_t)(100 + i / 65536), (uint8_t)(i >> 8), (uint8_t)i};
+        dsdn_sys_outcome_count_insert(s, key);
+    }
+    authority(&l);
+    mark_set(&l, 1, 1);
+    mark_set(&l, 1, 1);
+    mark_set(&l, 2, PROBE_CODE_THIRTEEN);
+    log_end(&l);
+    log_apply(&l);
+    check_room(&l);
+    log_close(&l);
+}
+
 static void test_parameters(void **state)
 {
     (void)state;
@@ -1110,6 +1195,9 @@ int main(void)
         cmocka_unit_test(test_deadline_order),
         cmocka_unit_test(test_objections_wait_for_the_cursor),
         cmocka_unit_test(test_deadline_budget),
+        cmocka_unit_test(test_room_for_events_and_deadlines),
+        cmocka_unit_test(test_direct_bundle_sets_due_deadline),
+        cmocka_unit_test(test_room_for_outcomes),
         cmocka_unit_test(test_parameters),
         cmocka_unit_test(test_budget_changes_behind_its_batch),
     };
