@@ -133,7 +133,7 @@ says '"outcome":"CONFLICT"' refused.json
 run 0 inspect log.dsdn --from seq:119 --where 'index < 3'
 [ "$(wc -l <out)" = 4 ] || fail "a table of three events has $(wc -l <out) lines"
 run 1 inspect log.dsdn --where 'nonsense =='
-run 0 inspect log.dsdn --state --table node
+run 0 query log.dsdn --table node --format ndjson
 node=$(sed -n '1s/.*"id":"\([0-9a-f]*\)".*/\1/p' out)
 run 0 prove log.dsdn --table node --key "$node" -o proof
 says '"present":true' out
@@ -146,6 +146,120 @@ run 1 prove log.dsdn --table nonsense --key "$node" -o proof2
 flip proof 40
 "$replay" prove --check proof --root "$whole" >out 2>err
 case $? in 3 | 4) ;; *) fail "a changed proof is accepted" ;; esac
+
+# ---- listings as CSV and SQLite
+head -c $(($(stat -c %s log.dsdn) / 2)) log.dsdn >cut-off.dsdn
+run 0 inspect log.dsdn --format csv
+[ "$(wc -l <out)" = 6001 ] || fail "CSV of 6000 events has $(wc -l <out) lines"
+[ "$(head -1 out)" = "seq,bundle,event,index,ordinal,time_ms,type,family,version,author,outcome,code,payload"$'\r' ] ||
+    fail "CSV begins with $(head -1 out)"
+[ "$(grep -c ',"{""' out)" = 6000 ] || fail "a payload is not quoted as RFC 4180 says"
+grep -qv $'\r$' out && fail "a line of CSV does not end in CRLF"
+run 1 inspect log.dsdn --format sqlite
+run 1 inspect log.dsdn --format xml
+run 1 inspect log.dsdn --state
+run 0 inspect log.dsdn --format sqlite -o events.db
+[ "$(head -c 15 events.db)" = "SQLite format 3" ] || fail "that is no SQLite database"
+run 2 inspect log.dsdn --format sqlite -o events.db
+says EXISTS err
+run 0 inspect log.dsdn --format sqlite -o events.db --force --where 'index < 3'
+run 4 inspect cut-off.dsdn --format sqlite -o cut.db
+[ -e cut.db ] && fail "a failed listing leaves a database"
+
+# ---- rows
+run 0 query log.dsdn --table node --format ndjson
+rows=$(wc -l <out)
+[ "$rows" -gt 10 ] || fail "only $rows nodes"
+sed 's/^{"id":"\([0-9a-f]*\)".*/\1/' out >ids
+sort -c ids || fail "rows are not in key order"
+run 0 query log.dsdn --table node --format csv
+tail -n +2 out | cut -d , -f 1 | cmp -s - ids || fail "CSV and NDJSON list other rows"
+run 0 query log.dsdn --table coordinator.node
+[ "$(wc -l <out)" = $((rows + 1)) ] || fail "a table of $rows rows has $(wc -l <out) lines"
+run 0 query log.dsdn --table node --format json
+[ "$(head -c 1 out)$(tail -n 1 out)" = "[]" ] || fail "query --format json is no array"
+run 0 query log.dsdn --table node --format sqlite -o node.db
+run 0 query log.dsdn --table node --key "$node" --format ndjson
+[ "$(wc -l <out)" = 1 ] || fail "a key has $(wc -l <out) rows"
+says "\"id\":\"$node\"" out
+run 0 query log.dsdn --table head --at seq:59 --format csv
+says ",60," out
+run 2 query log.dsdn --table node --key "${node//[0-9]/0}"
+says NOT_FOUND err
+run 2 query log.dsdn --table node --key "${node//[0-9]/0}" --format csv -o none.csv
+[ -e none.csv ] && fail "a query that found nothing leaves a file"
+run 1 query log.dsdn --table node --key 12
+run 1 query log.dsdn --table nonsense
+run 1 query log.dsdn
+run 2 query log.dsdn --table node --at seq:120
+
+# ---- why: the last of the changes leaves the row that is there; the bytes prove that the event is in the log
+run 0 query log.dsdn --table node --key "$node" --format ndjson -o row
+run 0 why log.dsdn --table node --key "$node" --batches batches -o changes
+[ "$(grep -c '^{"change":"event"' changes)" -gt 1 ] || fail "why lists no events"
+head -1 changes | grep -q '"type":"NodeRegistered"' || fail "a node does not begin with its registration"
+tail -1 changes | grep -qF "\"row\":$(cat row)," || fail "the last change does not leave the row as it is"
+field() { sed -n "\$s/.*\"$1\":\"\{0,1\}\([0-9a-zA-Z]*\).*/\1/p" changes; }
+batch=batches/$(field seq).batch
+[ "$(head -c 225 "$batch" | od -An -v -tx1 | tr -d ' \n')" = "$(field header)" ] || fail "another header"
+tagged() { { printf "\\$(printf %o ${#1})%s" "$1"; cat; } | sha256sum | cut -d ' ' -f 1; }
+[ "$(head -c 225 "$batch" | tagged dsdn/batchid/1)" = "$(field batch_hash)" ] || fail "H(header) is not the batch's hash"
+body_hash=$(field header)
+[ "$(tail -c +290 "$batch" | tagged dsdn/body/1)" = "${body_hash:386}" ] || fail "H(body) is not in the header"
+[ "$(tail -c +$((290 + $(field event_offset))) "$batch" | head -c "$(field event_len)" | wc -c)" = "$(field event_len)" ] ||
+    fail "the event is not in the body"
+run 0 inspect log.dsdn --from "seq:$(field seq)" --to "seq:$(field seq)" --format ndjson --where "index == $(field index)"
+says "$(tail -1 changes | sed 's/.*"payload":\({.*}\),"row".*/\1/')" out
+run 0 why log.dsdn --table node --key "$node" --format json --jobs 1
+[ "$(head -c 1 out)$(tail -n 1 out)" = "[]" ] || fail "why --format json is no array"
+run 0 why log.dsdn --table head --key 0 --at seq:1
+[ "$(cut -d , -f 1 out | tr -d '\n')" = '{"change":"genesis"{"change":"head"{"change":"head"' ] || fail "the head row: $(cut -d , -f 1 out)"
+author=$("$replay" query log.dsdn --table nonce --format csv -q 2>err | sed -n '2s/,.*//p')
+run 0 why log.dsdn --table nonce --key "$author"
+says '{"change":"nonce","seq":' out
+stories=$source_dir/replay-fixtures
+late=$("$replay" query "$stories/deadline-assignment" --table replica --at seq:0 --format csv -q 2>err | sed -n '2s/\([^,]*\),\([^,]*\),.*/\1\/\2/p')
+run 0 why "$stories/deadline-assignment" --table replica --key "$late"
+tail -1 out | grep -q '{"change":"deadline","seq":"1",.*"row":null,' || fail "a deadline that takes a row away: $(cut -c1-200 out)"
+run 0 why "$stories/parameter-changes" --table parameter --key heartbeat_min_interval_ms
+says '{"change":"schedule","seq":' out
+run 2 why log.dsdn --table node --key "$node" --batches batches
+run 2 why log.dsdn --table node --key "${node//[0-9]/0}"
+run 1 why log.dsdn --table node
+run 1 why log.dsdn --table node --key "$node" --format csv
+run 2 why log.dsdn --table node --key "$node" --at seq:120
+
+# ---- diff
+run 0 diff log.dsdn logdir
+says "equal: 120 batches" out
+says "$whole" out
+run 3 diff log.dsdn other.dsdn
+says WRONG_GENESIS err
+run 0 generate --seed 11 --events 3010 --events-per-batch 50 -o fork.dsdn
+run 3 diff log.dsdn fork.dsdn
+says "first different batch: 24 (batch)" out
+says "batch 24" err
+says "first key: " out
+run 3 diff log.dsdn fork.dsdn --json
+says '{"equal":false,"what":"batch","seq":24,"a":{"source":"log.dsdn","batches":25,' out
+says "\"root\":\"$(root log.dsdn --to seq:24)\"" out
+says "\"root\":\"$(root fork.dsdn --to seq:24)\"" out
+run 0 diff log.dsdn fork.dsdn --to seq:23 --json
+says '{"equal":true,"what":"nothing","seq":null,' out
+run 3 diff log.dsdn@seq:59 log.dsdn
+says "first different batch: 60 (length)" out
+says "$middle" out
+run 0 diff log.dsdn@seq:59 head.dsdn
+key=$("$replay" diff log.dsdn@seq:59 log.dsdn 2>err | sed -n 's/^  first key: //p')
+run 0 query log.dsdn --table node --at seq:59 --format ndjson
+grep -qF "$key" out
+before=$?
+run 0 query log.dsdn --table node --format ndjson
+[ $before = 0 ] || grep -qF "$key" out || fail "diff names $key, which is in neither log"
+run 1 diff log.dsdn
+run 1 diff log.dsdn@seq:x log.dsdn
+run 2 diff log.dsdn nothing.dsdn
+run 4 diff log.dsdn cut-off.dsdn
 
 # ---- what is wrong
 run 3 log.dsdn --expect-root "$middle"

@@ -26,14 +26,34 @@ const struct command commands[] = {
      "with --resume.",
      command_export},
     {"inspect", COMMAND_INSPECT, 1, 1,
-     "inspect SOURCE [--where EXPR] [--format table|json|ndjson] [-o FILE] [options]\n"
-     "inspect SOURCE --state [--table T] [--at seq:N] [-o FILE]",
-     "Lists events with place, time, type, author, outcome, code and payload; or, with --state, the rows of "
-     "the state as\n"
-     "NDJSON.  Outcomes are found by replaying.  EXPR compares seq index time type family author outcome "
-     "code\n"
-     "payload.FIELD by == != < <= > >= =~ and joins by && || ! and parentheses.",
+     "inspect SOURCE [--where EXPR] [--format table|json|ndjson|csv|sqlite] [-o FILE] [options]",
+     "Lists events with place, time, type, author, outcome, code and payload.  Outcomes are found by "
+     "replaying.\n"
+     "EXPR compares seq index time type family author outcome code payload.FIELD by == != < <= > >= =~ and "
+     "joins\n"
+     "by && || ! and parentheses.",
      command_inspect},
+    {"query", COMMAND_QUERY, 1, 1,
+     "query SOURCE --table T [--key K] [--at seq:N] [--format table|json|ndjson|csv|sqlite] [-o FILE]",
+     "Lists rows of the state: all of a table in key order, or the one with a key.  K is the key columns in "
+     "declared\n"
+     "order joined by `/`: ids in hex, strings percent-encoded.",
+     command_query},
+    {"why", COMMAND_WHY, 1, 1,
+     "why SOURCE --table T --key K [--at seq:N] [--format ndjson|json] [-o FILE] [--batches DIR]",
+     "Lists what made a row what it is: every event, nonce, deadline and schedule after which it was another "
+     "one, with\n"
+     "the row from then on and with what proves that it is in the log: header, place in the body, event id.  "
+     "--batches\n"
+     "keeps the bytes of those batches too.",
+     command_why},
+    {"diff", COMMAND_DIFF, 2, 2, "diff A[@seq:N] B[@seq:N] [--to seq:N] [--json]",
+     "Replays two sources side by side and names the first batch where they differ (its bytes, its outcomes, "
+     "the rows\n"
+     "it changed), and the rows that differ there; when one only ends earlier, the rows at the two ends.  Exit "
+     "3 when\n"
+     "they differ.  @seq:N ends a source after batch N.",
+     command_diff},
     {"checkpoint", COMMAND_CHECKPOINT, 2, 3,
      "checkpoint create SOURCE --at seq:N|tip -o FILE\n"
      "checkpoint import FILE DIR [--expect-root HEX]\n"

@@ -14,7 +14,10 @@ enum {
     COMMAND_PROVE = 64,
     COMMAND_EXPLAIN = 128,
     COMMAND_HELP = 256,
-    COMMAND_FIXTURE = 512
+    COMMAND_FIXTURE = 512,
+    COMMAND_QUERY = 1024,
+    COMMAND_WHY = 2048,
+    COMMAND_DIFF = 4096
 };
 
 int command_replay(const struct options *options, struct dsdn_error *error);
@@ -26,6 +29,9 @@ int command_checkpoint(const struct options *options, struct dsdn_error *error);
 int command_prove(const struct options *options, struct dsdn_error *error);
 int command_explain(const struct options *options, struct dsdn_error *error);
 int command_fixture(const struct options *options, struct dsdn_error *error);
+int command_query(const struct options *options, struct dsdn_error *error);
+int command_why(const struct options *options, struct dsdn_error *error);
+int command_diff(const struct options *options, struct dsdn_error *error);
 int command_help(const struct options *options, struct dsdn_error *error);
 
 /* ---- what is shared by several commands ---- */

@@ -2,7 +2,7 @@
 
 #include "apps/replay/commands.h"
 #include "log/base.h"
-#include "log/filter.h"
+#include "log/suggest.h"
 
 #include <unistd.h>
 
@@ -20,14 +20,15 @@ struct option_desc {
 };
 
 #define ALL      UINT32_MAX
-#define READING  (COMMAND_REPLAY | COMMAND_EXPORT | COMMAND_INSPECT | COMMAND_CHECKPOINT | COMMAND_PROVE)
-#define STATEFUL (COMMAND_REPLAY | COMMAND_INSPECT | COMMAND_CHECKPOINT | COMMAND_PROVE)
+#define READING                                                                                              \
+    (COMMAND_REPLAY | COMMAND_EXPORT | COMMAND_INSPECT | COMMAND_CHECKPOINT | COMMAND_PROVE |                \
+     COMMAND_QUERY | COMMAND_WHY | COMMAND_DIFF)
+#define STATEFUL                                                                                             \
+    (COMMAND_REPLAY | COMMAND_INSPECT | COMMAND_CHECKPOINT | COMMAND_PROVE | COMMAND_QUERY | COMMAND_WHY)
+#define LISTING (COMMAND_INSPECT | COMMAND_QUERY | COMMAND_WHY)
 #define WRITING                                                                                              \
-    (COMMAND_GENERATE | COMMAND_IMPORT | COMMAND_EXPORT | COMMAND_INSPECT | COMMAND_CHECKPOINT |             \
-     COMMAND_PROVE)
-#define LONG                                                                                                 \
-    (COMMAND_REPLAY | COMMAND_GENERATE | COMMAND_IMPORT | COMMAND_EXPORT | COMMAND_INSPECT |                 \
-     COMMAND_CHECKPOINT | COMMAND_PROVE)
+    (COMMAND_GENERATE | COMMAND_IMPORT | COMMAND_EXPORT | COMMAND_CHECKPOINT | COMMAND_PROVE | LISTING)
+#define LONG (COMMAND_REPLAY | COMMAND_DIFF | WRITING)
 
 #define AT(field) offsetof(struct options, field)
 static const struct option_desc table[] = {
@@ -37,9 +38,9 @@ static const struct option_desc table[] = {
      "check body hashes and compute event ids; no signatures"},
     {"from", 0, TEXT, "PLACE", AT(from), 0, 0, COMMAND_REPLAY | COMMAND_EXPORT | COMMAND_INSPECT,
      "start: genesis, seq:N or checkpoint:FILE"},
-    {"to", 0, TEXT, "PLACE", AT(to), 0, 0, COMMAND_REPLAY | COMMAND_EXPORT | COMMAND_INSPECT,
+    {"to", 0, TEXT, "PLACE", AT(to), 0, 0, COMMAND_REPLAY | COMMAND_EXPORT | COMMAND_INSPECT | COMMAND_DIFF,
      "end, inclusive: seq:N or time:MILLISECONDS"},
-    {"at", 0, TEXT, "PLACE", AT(at), 0, 0, COMMAND_CHECKPOINT | COMMAND_PROVE | COMMAND_INSPECT,
+    {"at", 0, TEXT, "PLACE", AT(at), 0, 0, COMMAND_CHECKPOINT | COMMAND_PROVE | COMMAND_QUERY | COMMAND_WHY,
      "state after this batch: seq:N or tip"},
     {"roles", 0, TEXT, "A,B", AT(roles), 0, 0, COMMAND_REPLAY, "report the roots of these roles only"},
     {"genesis", 0, TEXT, "FILE", AT(genesis), 0, 0, READING,
@@ -65,14 +66,15 @@ static const struct option_desc table[] = {
     {"events-out", 0, TEXT, "FILE", AT(events_out), 0, 0, COMMAND_REPLAY,
      "write findings, roots and fingerprints to FILE as NDJSON, as they are found"},
     {"state", 0, TEXT, "DIR", AT(state), 0, 0, COMMAND_REPLAY, "where an interrupted run keeps its progress"},
-    {"state", 0, FLAG, NULL, AT(dump_state), 0, 0, COMMAND_INSPECT,
-     "list rows of the state instead of events"},
     {"resume", 0, FLAG, NULL, AT(resume), 0, 0, COMMAND_REPLAY | COMMAND_EXPORT,
      "go on where an interrupted run stopped"},
     {"where", 0, TEXT, "EXPR", AT(where), 0, 0, COMMAND_INSPECT, "only events for which EXPR holds"},
-    {"format", 0, TEXT, "FORMAT", AT(format), 0, 0, COMMAND_INSPECT, "table (default), json or ndjson"},
-    {"table", 0, TEXT, "T", AT(table), 0, 0, COMMAND_PROVE | COMMAND_INSPECT, "the table, by name"},
-    {"key", 0, TEXT, "K", AT(key), 0, 0, COMMAND_PROVE, "the key of the row"},
+    {"format", 0, TEXT, "FORMAT", AT(format), 0, 0, LISTING,
+     "table (default), json, ndjson, csv or sqlite; why: ndjson (default) or json"},
+    {"table", 0, TEXT, "T", AT(table), 0, 0, COMMAND_PROVE | COMMAND_QUERY | COMMAND_WHY, "the table, by name"},
+    {"key", 0, TEXT, "K", AT(key), 0, 0, COMMAND_PROVE | COMMAND_QUERY | COMMAND_WHY, "the key of the row"},
+    {"batches", 0, TEXT, "DIR", AT(batches), 0, 0, COMMAND_WHY,
+     "write the batches that changed the row to DIR/SEQUENCE.batch, byte for byte"},
     {"check", 0, TEXT, "FILE", AT(check), 0, 0, COMMAND_PROVE, "check the proof in FILE"},
     {"root", 0, TEXT, "HEX", AT(root), 0, 0, COMMAND_PROVE, "the state root to check it against"},
     {"seed", 0, NUMBER, "N", AT(seed), 0, SEED_NONE - 1, COMMAND_GENERATE, "seed of the random numbers"},
@@ -85,7 +87,7 @@ static const struct option_desc table[] = {
     {"output", 'o', TEXT, "FILE", AT(output), 0, 0, WRITING,
      "where the result goes; a name that ends in / is a log directory"},
     {"force", 0, FLAG, NULL, AT(force), 0, 0, WRITING | COMMAND_REPLAY, "replace an output file that exists"},
-    {"json", 0, FLAG, NULL, AT(json), 0, 0, COMMAND_REPLAY | COMMAND_CHECKPOINT,
+    {"json", 0, FLAG, NULL, AT(json), 0, 0, COMMAND_REPLAY | COMMAND_CHECKPOINT | COMMAND_DIFF,
      "print one JSON object on standard output"},
     {"progress", 0, TEXT, "WHEN", AT(progress), 0, 0, LONG, "auto (default: on a terminal), always or never"},
     {"quiet", 'q', FLAG, NULL, AT(quiet), 0, 0, LONG | COMMAND_FIXTURE,

@@ -21,11 +21,10 @@ struct options {
     const struct command *command;
     int raw_cnt; /* what was parsed, as it was typed */
     char **raw;
-    bool help, verify, hashes, fingerprint, digest, perturb, json, quiet, no_color, resume, force, dump_state,
-        man;
+    bool help, verify, hashes, fingerprint, digest, perturb, json, quiet, no_color, resume, force, man;
     const char *from, *to, *at, *roles, *genesis, *expect_root, *events_out, *progress, *state, *require,
         *output;
-    const char *families, *where, *format, *table, *key, *check, *root;
+    const char *families, *where, *format, *table, *key, *check, *root, *batches;
     uint64_t root_every, jobs, max_errors, repeat, seed, events, signatures, per_batch;
 };
 

@@ -71,6 +71,16 @@ static int write_failed(struct output *out, struct dsdn_error *error)
     return dsdn_error_at(error, out->path[0] ? out->path : NULL, DSDN_NO_OFFSET), rc;
 }
 
+int output_open_named(struct output *out, const char *path, bool force, struct dsdn_error *error)
+{
+    *out = (struct output){0};
+    int rc = output_taken(path, force, error);
+    if (!rc) rc = name_part(path, out->path, out->part, error);
+    if (!rc && unlink(out->part) != 0 && errno != ENOENT) rc = write_failed(out, error);
+    if (rc) out->path[0] = 0;
+    return rc;
+}
+
 int output_write(struct output *out, const void *bytes, size_t len, struct dsdn_error *error)
 {
     return len == 0 || fwrite(bytes, 1, len, out->file) == len ? DSDN_OK : write_failed(out, error);
@@ -78,16 +88,21 @@ int output_write(struct output *out, const void *bytes, size_t len, struct dsdn_
 
 int output_close(struct output *out, int rc, struct dsdn_error *error)
 {
-    if (!out->file) return rc;
+    if (!out->file && !out->path[0]) return rc;
+    if (!out->file && !rc) { /* somebody else wrote it */
+        out->file = fopen(out->part, "r+");
+        if (!out->file) rc = write_failed(out, error);
+    }
     if (!out->path[0]) return fflush(out->file) != 0 && !rc ? write_failed(out, error) : rc;
     if (!rc && (fflush(out->file) != 0 || fsync(fileno(out->file)) != 0)) rc = write_failed(out, error);
-    if (fclose(out->file) != 0 && !rc) rc = write_failed(out, error);
+    if (out->file && fclose(out->file) != 0 && !rc) rc = write_failed(out, error);
     out->file = NULL;
     if (!rc && rename(out->part, out->path) != 0) rc = write_failed(out, error);
     if (rc)
         unlink(out->part);
     else
         sync_parent(out->path);
+    out->path[0] = 0;
     return rc;
 }
 

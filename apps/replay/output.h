@@ -22,6 +22,9 @@ struct output {
 
 /* output_open opens path for writing; NULL or "-" is standard output.  EXISTS when it is taken; IO. */
 int output_open(struct output *out, const char *path, bool force, struct dsdn_error *error);
+/* output_open_named is output_open for a library that writes the file itself: it has to make out->part, where
+ * nothing is now.  Not for standard output. */
+int output_open_named(struct output *out, const char *path, bool force, struct dsdn_error *error);
 /* output_write writes bytes. */
 int output_write(struct output *out, const void *bytes, size_t len, struct dsdn_error *error);
 /* output_close makes the file durable and gives it its name when rc is 0, removes it otherwise; returns rc or

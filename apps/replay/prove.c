@@ -111,17 +111,6 @@ static int check(const struct options *o, struct dsdn_error *error)
 
 /* ---- make ------------------------------------------------------------------------------------ */
 
-static int find_key(const struct session *s, const struct options *o, uint32_t *table,
-                    uint8_t key[DSDN_KEY_MAX], struct dsdn_error *error)
-{
-    uint32_t cnt;
-    const struct dsdn_table_desc *const *tables = dsdn_engine_tables(s->engine, &cnt);
-    int number = dsdn_table_named(tables, cnt, o->table);
-    if (number < 0) return dsdn_fail(error, DSDN_E_USAGE, "no table is called \"%.80s\"", o->table);
-    *table = (uint32_t)number;
-    return dsdn_key_parse(tables[number], o->key, key, error);
-}
-
 static int make(const struct options *o, struct dsdn_error *error)
 {
     struct input input;
@@ -137,7 +126,7 @@ static int make(const struct options *o, struct dsdn_error *error)
     int rc = output_taken(o->output, o->force, error);
     if (!rc) rc = session_open(&session, &input, o, "replaying", error);
     if (rc) return rc;
-    rc = find_key(&session, o, &table, key, error);
+    rc = session_row(&session, o, &table, key, error);
     if (!rc) rc = dsdn_proof_make(session.engine, table, key, options_jobs(o) > 1 ? 2 : 1, &bytes, error);
     if (!rc) rc = dsdn_proof_check(bytes.bytes, bytes.len, NULL, &proof, error);
     if (!rc) rc = output_open(&out, o->output, o->force, error);

@@ -2,6 +2,7 @@
 
 #include "apps/replay/commands.h"
 #include "statemachine/checkpoint.h"
+#include "statemachine/row_json.h"
 
 #include <sys/random.h>
 
@@ -154,6 +155,17 @@ int session_forward(struct session *s, unsigned jobs, uint32_t checks, uint64_t 
                           "batch %llu is not in the source, which ends before batch %llu",
                           (unsigned long long)(end - 1), (unsigned long long)session_next(s));
     return rc;
+}
+
+int session_row(const struct session *s, const struct options *options, uint32_t *table,
+                uint8_t key[DSDN_KEY_MAX], struct dsdn_error *error)
+{
+    uint32_t cnt;
+    const struct dsdn_table_desc *const *tables = dsdn_engine_tables(s->engine, &cnt);
+    int number = dsdn_table_named(tables, cnt, options->table);
+    if (number < 0) return dsdn_fail(error, DSDN_E_USAGE, "no table is called \"%.80s\"", options->table);
+    *table = (uint32_t)number;
+    return options->key ? dsdn_key_parse(tables[number], options->key, key, error) : DSDN_OK;
 }
 
 int session_open(struct session *s, struct input *input, const struct options *options, const char *verb,

@@ -45,6 +45,10 @@ uint64_t session_next(const struct session *s);
 int session_forward(struct session *s, unsigned jobs, uint32_t checks, uint64_t end,
                     struct progress *progress, struct dsdn_error *error);
 
+/* session_row finds the table that --table names and reads --key, when there is one, into key.  USAGE. */
+int session_row(const struct session *s, const struct options *options, uint32_t *table,
+                uint8_t key[DSDN_KEY_MAX], struct dsdn_error *error);
+
 /* session_open is what commands do that need the state at --at: input, session and forward. */
 int session_open(struct session *s, struct input *input, const struct options *options, const char *verb,
                  struct dsdn_error *error);
