@@ -1,54 +1,11 @@
 #include "log/filter_program.h"
+#include "log/suggest.h"
 
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
-
-/* ---- did you mean ---------------------------------------------------------------------------- */
-
-enum { NAME_MAX_LEN = 64 };
-
-uint32_t dsdn_name_distance(const char *a, const char *b)
-{
-    size_t a_len = strlen(a), b_len = strlen(b);
-    uint32_t row[NAME_MAX_LEN + 1];
-    if (a_len > NAME_MAX_LEN || b_len > NAME_MAX_LEN) return UINT32_MAX;
-    for (uint32_t j = 0; j <= b_len; j++) row[j] = j;
-    for (uint32_t i = 1; i <= a_len; i++) {
-        uint32_t diagonal = row[0];
-        row[0] = i;
-        for (uint32_t j = 1; j <= b_len; j++) {
-            uint32_t change =
-                diagonal + (tolower((unsigned char)a[i - 1]) != tolower((unsigned char)b[j - 1]));
-            diagonal = row[j];
-            uint32_t other = 1 + (row[j] < row[j - 1] ? row[j] : row[j - 1]);
-            row[j] = change < other ? change : other;
-        }
-    }
-    return row[b_len];
-}
-
-/* The nearest of the names offered so far, when it is near enough to be meant. */
-struct guess {
-    const char *wanted, *name;
-    uint32_t distance;
-};
-
-static struct guess guess_for(const char *wanted)
-{
-    size_t len = strlen(wanted);
-    return (struct guess){wanted, NULL, (uint32_t)(len < 6 ? 2 : len < 60 ? len / 3 : 20) + 1};
-}
-
-static void offer(struct guess *g, const char *name)
-{
-    uint32_t distance = dsdn_name_distance(g->wanted, name);
-    if (distance >= g->distance) return;
-    g->distance = distance;
-    g->name = name;
-}
 
 /* ---- words ----------------------------------------------------------------------------------- */
 
@@ -88,7 +45,7 @@ static bool fail(struct parser *s, const char *at, const char *format, ...)
 }
 
 /* "no SUBJECT is called WORD", with a suggestion. */
-static bool fail_unknown(struct parser *s, const char *at, const char *what, const struct guess *g)
+static bool fail_unknown(struct parser *s, const char *at, const char *what, const struct dsdn_guess *g)
 {
     if (g->name) return fail(s, at, "%s %.64s; did you mean %s?", what, g->wanted, g->name);
     return fail(s, at, "%s %.64s", what, g->wanted);
@@ -217,13 +174,13 @@ static const char *mismatch(const struct dsdn_field *f, enum operator op, const 
 static bool compile_payload(struct parser *s, struct test *t, const char *field_name, const char *field_at,
                             const char *value_at)
 {
-    struct guess guess = guess_for(field_name);
+    struct dsdn_guess guess = dsdn_guess_for(field_name);
     const char *reason = NULL;
     bool any = false;
     for (uint32_t e = 0; e < s->table->event_cnt; e++) {
         t->fields[e] = NULL;
         for (const struct dsdn_field *f = s->table->events[e].fields(); f->name; f++) {
-            offer(&guess, f->name);
+            dsdn_guess_offer(&guess, f->name);
             if (strcmp(f->name, field_name) != 0) continue;
             const char *why = mismatch(f, t->op, &t->value);
             if (why && !reason) reason = why;
@@ -243,7 +200,7 @@ static bool compile_payload(struct parser *s, struct test *t, const char *field_
 /* type and family: the answer for each event is known now. */
 static bool compile_event(struct parser *s, struct test *t, bool family, const char *value_at)
 {
-    struct guess guess = guess_for(t->value.text);
+    struct dsdn_guess guess = dsdn_guess_for(t->value.text);
     bool any = false;
     if (t->op != OP_EQ && t->op != OP_NE && t->op != OP_GLOB)
         return fail(s, value_at, "%s has no order: use ==, != or =~", family ? "family" : "type");
@@ -252,7 +209,7 @@ static bool compile_event(struct parser *s, struct test *t, bool family, const c
         const char *names[2] = {family ? d->family : d->name, family ? d->family : d->id};
         bool hit = false;
         for (int i = 0; i < 2; i++) {
-            offer(&guess, names[i]);
+            dsdn_guess_offer(&guess, names[i]);
             hit |= t->op == OP_GLOB ? dsdn_glob_match(t->value.text, t->value.len, names[i], strlen(names[i]))
                                     : strcasecmp(t->value.text, names[i]) == 0;
         }
@@ -268,10 +225,10 @@ static bool compile_named(struct parser *s, struct test *t, const struct dsdn_fi
                           uint32_t cnt, const char *what, const char *value_at)
 {
     if (t->value.is_number && !t->value.quoted && t->op != OP_GLOB) return true;
-    struct guess guess = guess_for(t->value.text);
+    struct dsdn_guess guess = dsdn_guess_for(t->value.text);
     bool any = false;
     for (uint32_t i = 0; i < cnt; i++) {
-        offer(&guess, names[i].name);
+        dsdn_guess_offer(&guess, names[i].name);
         if (t->op == OP_GLOB) {
             any |= dsdn_glob_match(t->value.text, t->value.len, names[i].name, strlen(names[i].name));
         } else if (strcasecmp(t->value.text, names[i].name) == 0) {
@@ -314,9 +271,9 @@ static bool compile_test(struct parser *s, const char *name, const char *name_at
         t->subject = ON_PAYLOAD;
         return compile_payload(s, t, name + 8, name_at + 8, value_at);
     }
-    struct guess guess = guess_for(name);
+    struct dsdn_guess guess = dsdn_guess_for(name);
     for (size_t i = 0; i < sizeof subjects / sizeof *subjects; i++) {
-        offer(&guess, subjects[i].name);
+        dsdn_guess_offer(&guess, subjects[i].name);
         if (strcmp(subjects[i].name, name) != 0) continue;
         t->subject = subjects[i].subject;
         switch (t->subject) {

@@ -74,8 +74,4 @@ void dsdn_filter_caret(const char *text, const struct dsdn_error *error, char *o
  */
 bool dsdn_glob_match(const char *pattern, size_t pattern_len, const char *text, size_t len);
 
-/* dsdn_name_distance is the Levenshtein distance of two names, letters of either case alike; UINT32_MAX when
- * one is longer than 64 bytes.  For "did you mean". */
-uint32_t dsdn_name_distance(const char *a, const char *b);
-
 #endif

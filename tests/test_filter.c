@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "log/filter.h"
+#include "log/suggest.h"
 #include "log/json.h"
 #include "tests/fail_nth.h"
 #include "tests/kinds.h"
