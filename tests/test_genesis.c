@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "log/archive.h"
 #include "log/batch.h"
 #include "log/genesis.h"
 #include "tests/fail_nth.h"
@@ -217,6 +218,7 @@ static void test_params(void **state)
 
     /* The table: sorted, defaults and devnet values in range, and no allowed set can stall direct bundles. */
     const struct dsdn_parameter_desc *p = dsdn_parameters;
+    assert_true(p[DSDN_PARAMETER_batch_max].most <= DSDN_ARCHIVE_BATCH_MAX); /* every batch can be archived */
     for (uint32_t i = 0; i < DSDN_PARAMETER_CNT; i++) {
         assert_true(i == 0 || strcmp(p[i - 1].name, p[i].name) < 0);
         assert_true(strlen(p[i].name) <= 48 && p[i].least <= p[i].most);
