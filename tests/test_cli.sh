@@ -224,7 +224,8 @@ tail -1 out | grep -q '{"change":"deadline","seq":"1",.*"row":null,' || fail "a 
 run 0 why "$stories/parameter-changes" --table parameter --key heartbeat_min_interval_ms
 says '{"change":"schedule","seq":' out
 run 2 why log.dsdn --table node --key "$node" --batches batches
-run 2 why log.dsdn --table node --key "${node//[0-9]/0}"
+run 2 why log.dsdn --table node --key "${node//[0-9]/0}" --batches none
+[ -e none ] && fail "an answer that is empty leaves a folder"
 run 1 why log.dsdn --table node
 run 1 why log.dsdn --table node --key "$node" --format csv
 run 2 why log.dsdn --table node --key "$node" --at seq:120
@@ -258,6 +259,8 @@ run 0 query log.dsdn --table node --format ndjson
 [ $before = 0 ] || grep -qF "$key" out || fail "diff names $key, which is in neither log"
 run 1 diff log.dsdn
 run 1 diff log.dsdn@seq:x log.dsdn
+run 2 diff log.dsdn@seq:120 log.dsdn
+run 2 diff log.dsdn logdir --to seq:120
 run 2 diff log.dsdn nothing.dsdn
 run 4 diff log.dsdn cut-off.dsdn
 

@@ -83,14 +83,15 @@ static void side_close(struct side *s)
 static int side_step(struct side *s, struct dsdn_error *error)
 {
     struct dsdn_engine *e = s->session.engine;
-    s->ended = s->ended || s->session.exhausted || session_next(&s->session) >= s->end;
-    if (s->ended) return DSDN_OK;
-    int rc = dsdn_source_next(s->input.source, &s->buffer, &s->record, error);
-    if (rc == DSDN_E_AGAIN) {
-        s->ended = true;
-        return DSDN_OK;
-    }
-    if (rc) return rc;
+    uint64_t next = session_next(&s->session);
+    int rc = s->ended || s->session.exhausted || next >= s->end ? DSDN_E_AGAIN : DSDN_OK;
+    if (!rc) rc = dsdn_source_next(s->input.source, &s->buffer, &s->record, error);
+    s->ended = rc == DSDN_E_AGAIN;
+    if (s->ended && s->end != UINT64_MAX && next < s->end)
+        return dsdn_fail_at(error, DSDN_E_NOT_FOUND, s->name, DSDN_NO_OFFSET,
+                            "batch %llu is not in the source, which ends before batch %llu",
+                            (unsigned long long)(s->end - 1), (unsigned long long)next);
+    if (rc) return s->ended ? DSDN_OK : rc;
     rc = dsdn_record_check(&s->record, error);
     if (!rc)
         rc = dsdn_prepare(&s->prepared, s->input.catalogue, dsdn_engine_seed(e), s->record.batch, s->record.len,

@@ -214,6 +214,10 @@ static int keep_batch(const struct why *w, const struct dsdn_prepared *p, struct
     const char *dir = w->options->batches;
     int len = snprintf(path, sizeof path, "%s/%llu.batch", dir, (unsigned long long)p->batch.header.sequence);
     if ((size_t)len >= sizeof path) return dsdn_fail(error, DSDN_E_USAGE, "the name after --batches is too long");
+    if (mkdir(dir, 0777) != 0 && errno != EEXIST) {
+        int rc = dsdn_fail_errno(error, errno, "cannot make the folder");
+        return dsdn_error_at(error, dir, DSDN_NO_OFFSET), rc;
+    }
     int rc = output_open(&out, path, w->options->force, error);
     if (rc) return rc;
     rc = output_write(&out, p->batch.bytes, p->batch.len, error);
@@ -248,11 +252,7 @@ static int begin(struct why *w, const struct conditions *conditions, struct dsdn
     w->hash = dsdn_key_hash(s->seed, w->key, s->tables[w->table].desc->key_len);
     look(w, s, w->value, &w->value_len, &w->present);
     dsdn_engine_observe(w->session.engine, stepped, w);
-    if (o->batches && mkdir(o->batches, 0777) != 0 && errno != EEXIST) {
-        rc = dsdn_fail_errno(error, errno, "cannot make the folder");
-        dsdn_error_at(error, o->batches, DSDN_NO_OFFSET);
-    }
-    return rc;
+    return DSDN_OK;
 }
 
 static int replay(struct why *w, unsigned jobs, uint64_t end, struct dsdn_error *error)
