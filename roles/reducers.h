@@ -4,8 +4,9 @@
  * A reducer is a function of (state, context, event) and nothing else.  It checks everything, then writes:
  * unless it returns OK the state is what it was.  An exact repeat of a fact is NO_EFFECT, its contradiction
  * CONFLICT.  Rows may come from a checkpoint that nobody verified: lengths and references in them are sound,
- * any other column may hold anything, and then no outcome matters but nothing may break.  The engine has checked the author class, the nonce and the expiry of the bundle before; it
- * reserved the rows of the event's INSERTS lines. */
+ * any other column may hold anything, and then no outcome matters but nothing may break.  The engine has
+ * checked the author class, the nonce and the expiry of the bundle before; it reserved the rows of the
+ * event's INSERTS lines. */
 #ifndef DSDN_ROLES_REDUCERS_H
 #define DSDN_ROLES_REDUCERS_H
 
@@ -57,15 +58,17 @@ void dsdn_node_ban_clear(struct dsdn_context *c, const struct dsdn_row_node *nod
 uint32_t dsdn_leaf_draw(const uint8_t origin_hash[32], const uint8_t chunk[32], const uint8_t node[32],
                         uint32_t leaves);
 
-/* dsdn_leaf_count: ceil(size / leaf_size), both in bytes; 0 when one of them is 0, as in no declared chunk. */
+/* dsdn_leaf_count: ceil(size / leaf_size), both in bytes; 0 when one of them is 0, as in no declared
+ * chunk. */
 static inline uint32_t dsdn_leaf_count(uint32_t size, uint32_t leaf_size)
 {
     if (!leaf_size) return 0;
     return (uint32_t)(((uint64_t)size + leaf_size - 1) / leaf_size);
 }
 
-/* dsdn_leaf_path_valid checks an inclusion path (RFC 9162, section 2.1.3.2): `path` is the hash of leaf number
- * `leaf`, then its siblings upwards, in a tree of `leaves` leaves with node = SHA-256(01 || left || right). */
+/* dsdn_leaf_path_valid checks an inclusion path (RFC 9162, section 2.1.3.2): `path` is the hash of leaf
+ * number `leaf`, then its siblings upwards, in a tree of `leaves` leaves with node = SHA-256(01 || left ||
+ * right). */
 bool dsdn_leaf_path_valid(const struct dsdn_list *path, uint32_t leaf, uint32_t leaves,
                           const uint8_t root[32]);
 

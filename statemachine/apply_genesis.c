@@ -79,7 +79,8 @@ static void put_head(struct dsdn_state *s, const struct dsdn_genesis *genesis)
     memcpy(head->transcript, genesis->hash, 32);
 }
 
-static int reserve_all(struct dsdn_engine *e, const struct dsdn_ev_genesis_declared *g, struct dsdn_error *error)
+static int reserve_all(struct dsdn_engine *e, const struct dsdn_ev_genesis_declared *g,
+                       struct dsdn_error *error)
 {
     const struct {
         uint32_t table, rows;
@@ -101,7 +102,8 @@ int dsdn_engine_genesis(struct dsdn_engine *e, const uint8_t *bytes, size_t len,
 {
     struct dsdn_genesis genesis;
     struct dsdn_state *s = &e->state;
-    if (s->tables[dsdn_sys_TABLE_head].live_cnt) return dsdn_fail(error, DSDN_E_USAGE, "the engine has a genesis already");
+    if (s->tables[dsdn_sys_TABLE_head].live_cnt)
+        return dsdn_fail(error, DSDN_E_USAGE, "the engine has a genesis already");
     int rc = dsdn_genesis_decode(&genesis, bytes, len, error);
     if (rc) return rc;
     rc = reserve_all(e, &genesis.event, error);
@@ -114,15 +116,19 @@ int dsdn_engine_genesis(struct dsdn_engine *e, const uint8_t *bytes, size_t len,
         put_quorum(s, DSDN_EMERGENCY_SET, &genesis.event.emergency_members);
         put_committee(s, &genesis.event.committee);
         if (e->catalogue->genesis) {
-            struct dsdn_context c = {.state = s, .time_ms = genesis.event.genesis_time, .genesis = genesis.hash,
-                                     .version = dsdn_head(s)->version, .has_primary = dsdn_head(s)->has_primary};
+            struct dsdn_context c = {.state = s,
+                                     .time_ms = genesis.event.genesis_time,
+                                     .genesis = genesis.hash,
+                                     .version = dsdn_head(s)->version,
+                                     .has_primary = dsdn_head(s)->has_primary};
             rc = e->catalogue->genesis(&c, &genesis.event, error);
         }
         dsdn_state_settle(s);
         s->failed = false;
         s->old_cnt = 0; /* the genesis is no batch: it has no row-change hash */
         for (uint32_t t = 0; t < e->table_cnt; t++)
-            if (s->tables[t].touched) memset(s->tables[t].touched, 0, s->tables[t].pages[DSDN_PAGES_TOUCHED].len);
+            if (s->tables[t].touched)
+                memset(s->tables[t].touched, 0, s->tables[t].pages[DSDN_PAGES_TOUCHED].len);
     }
     dsdn_genesis_free(&genesis);
     return rc;

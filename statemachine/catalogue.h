@@ -1,7 +1,7 @@
 /* catalogue.h: everything the engine knows about one kind of log: its events, tables, reducers and deadlines.
  *
- * The engine takes any catalogue.  roles/dsdn.h is the network's; roles/neutral/ is a second one with six events: the worked
- * example of embedding. */
+ * The engine takes any catalogue.  roles/dsdn.h is the network's; roles/neutral/ is a second one with six
+ * events: the worked example of embedding. */
 #ifndef DSDN_STATEMACHINE_CATALOGUE_H
 #define DSDN_STATEMACHINE_CATALOGUE_H
 
@@ -11,17 +11,17 @@
 #include "statemachine/state.h"
 
 /* What becomes of an event.  Numbers are public and never change. */
-#define DSDN_OUTCOME_LIST(X)                                                                                   \
-    X(0, OK, "applied")                                                                                        \
-    X(1, DUPLICATE, "this nonce was accepted before")                                                          \
-    X(2, STALE, "the nonce is below its window")                                                               \
-    X(3, EXPIRED, "valid_until has passed")                                                                    \
-    X(4, CONFLICT, "contradicts a fact in state")                                                              \
-    X(5, BAD_SIGNATURE, "a signature inside the payload does not verify")                                      \
-    X(6, NOT_AUTHORISED, "the author may not assert this")                                                     \
-    X(7, PRECONDITION, "a precondition does not hold; the code says which")                                    \
-    X(8, LIMIT, "a limit of the protocol is reached; of a nonce: it is too far above its window")              \
-    X(9, DISABLED, "the feature level does not include it")                                                    \
+#define DSDN_OUTCOME_LIST(X)                                                                                 \
+    X(0, OK, "applied")                                                                                      \
+    X(1, DUPLICATE, "this nonce was accepted before")                                                        \
+    X(2, STALE, "the nonce is below its window")                                                             \
+    X(3, EXPIRED, "valid_until has passed")                                                                  \
+    X(4, CONFLICT, "contradicts a fact in state")                                                            \
+    X(5, BAD_SIGNATURE, "a signature inside the payload does not verify")                                    \
+    X(6, NOT_AUTHORISED, "the author may not assert this")                                                   \
+    X(7, PRECONDITION, "a precondition does not hold; the code says which")                                  \
+    X(8, LIMIT, "a limit of the protocol is reached; of a nonce: it is too far above its window")            \
+    X(9, DISABLED, "the feature level does not include it")                                                  \
     X(10, NO_EFFECT, "true already")
 enum dsdn_outcome_number {
 #define X(number, name, doc) DSDN_OUTCOME_##name = (number),
@@ -37,7 +37,8 @@ typedef uint32_t dsdn_outcome;
 #define DSDN_OUTCOME_NUMBER(outcome) ((uint8_t)(outcome))
 #define DSDN_OUTCOME_CODE(outcome)   ((uint16_t)((outcome) >> 8))
 
-/* What a reducer sees besides the state and its event: protocol.md, section 6.  Nothing else may influence it. */
+/* What a reducer sees besides the state and its event: protocol.md, section 6.  Nothing else may influence
+ * it. */
 struct dsdn_context {
     struct dsdn_state *state;
     uint64_t time_ms;            /* the batch's */
@@ -49,7 +50,7 @@ struct dsdn_context {
     const uint8_t *author;       /* 32 bytes; zero bytes for the authority */
     uint64_t nonce;
     const uint8_t *genesis;      /* genesis hash, 32 bytes */
-    const struct dsdn_event_desc *event; /* descriptor, version on the wire and payload: for embedded signatures */
+    const struct dsdn_event_desc *event; /* this, version on the wire and payload: for embedded signatures */
     uint8_t event_version;
     const uint8_t *payload;
     uint32_t payload_len;
@@ -72,7 +73,8 @@ struct dsdn_insert {
     uint8_t rows;
 };
 
-/* How the engine treats one event; made by statemachine/declare_reducers.h, in the order of the event list. */
+/* How the engine treats one event; made by statemachine/declare_reducers.h, in the order of the event
+ * list. */
 struct dsdn_reducer {
     /* Decode strictly (false: not canonical) and hash the keys of the TOUCH lines into op->hash. */
     bool (*prepare)(struct dsdn_op *op, uint64_t seed);
@@ -103,8 +105,10 @@ struct dsdn_catalogue {
     const struct dsdn_deadline_kind *deadlines; /* ends with a NULL name */
     const struct dsdn_code_name *codes;         /* precondition codes; ends with a NULL name */
     uint64_t version;                       /* newest protocol version this program knows */
-    /* Rows of the catalogue's own tables at genesis; NULL: none.  `genesis_rows` rows of each table are reserved. */
-    int (*genesis)(struct dsdn_context *c, const struct dsdn_ev_genesis_declared *genesis, struct dsdn_error *error);
+    /* Rows of the catalogue's own tables at genesis; NULL: none.  `genesis_rows` rows of each table are
+     * reserved. */
+    int (*genesis)(struct dsdn_context *c, const struct dsdn_ev_genesis_declared *genesis,
+                   struct dsdn_error *error);
     uint32_t genesis_rows;
 };
 
@@ -129,26 +133,26 @@ int64_t dsdn_parameter(const struct dsdn_state *s, const char *name);
 
 enum dsdn_clock { DSDN_CLOCK_OBJECTION = 0, DSDN_CLOCK_HEIGHT = 1, DSDN_CLOCK_TIME = 2 };
 
-/* dsdn_deadline_set adds a deadline (room: INSERTS(deadline, 1)); the same one twice is one.  dsdn_deadline_clear removes
- * it; false when there is none.  subject is zero-padded to 68 bytes. */
-void dsdn_deadline_set(struct dsdn_context *c, enum dsdn_clock clock, uint64_t due, uint16_t kind, const void *subject,
-                       uint32_t subject_len);
+/* dsdn_deadline_set adds a deadline (room: INSERTS(deadline, 1)); the same one twice is one.
+ * dsdn_deadline_clear removes it; false when there is none.  subject is zero-padded to 68 bytes. */
+void dsdn_deadline_set(struct dsdn_context *c, enum dsdn_clock clock, uint64_t due, uint16_t kind,
+                       const void *subject, uint32_t subject_len);
 bool dsdn_deadline_clear(struct dsdn_context *c, enum dsdn_clock clock, uint64_t due, uint16_t kind,
                          const void *subject, uint32_t subject_len);
 
 /* dsdn_embedded_valid checks a second party's signature inside the payload (protocol.md, section 1): over
- * H("dsdn/in/" event name "/" field "/1", genesis || author || nonce || payload with all signature fields zero).
- * `field` names the signature field. */
+ * H("dsdn/in/" event name "/" field "/1", genesis || author || nonce || payload with all signature fields
+ * zero). `field` names the signature field. */
 bool dsdn_embedded_valid(const struct dsdn_context *c, const char *field, const uint8_t key[32],
                          const uint8_t signature[64]);
 
 /* dsdn_embedded_message is the digest itself, for signers and tests. */
 int dsdn_embedded_message(const struct dsdn_event_desc *desc, uint8_t version, const char *field,
-                          const uint8_t genesis[32], const uint8_t author[32], uint64_t nonce, const uint8_t *payload,
-                          uint32_t len, uint8_t digest[32], struct dsdn_error *error);
+                          const uint8_t genesis[32], const uint8_t author[32], uint64_t nonce,
+                          const uint8_t *payload, uint32_t len, uint8_t digest[32], struct dsdn_error *error);
 
-/* dsdn_founders_agree: the author and the approvals (LIST(approval, ...), sorted, each verified) are at least founder_m
- * distinct founders.  OK, NOT_AUTHORISED or BAD_SIGNATURE. */
+/* dsdn_founders_agree: the author and the approvals (LIST(approval, ...), sorted, each verified) are at least
+ * founder_m distinct founders.  OK, NOT_AUTHORISED or BAD_SIGNATURE. */
 dsdn_outcome dsdn_founders_agree(const struct dsdn_context *c, const struct dsdn_list *approvals);
 
 #endif

@@ -54,8 +54,9 @@ struct dsdn_checkpoint_info {
  * canonical bytes of the log's GenesisDeclared (WRONG_GENESIS when their hash is not the state's).  *info
  * (may be NULL) describes what was written.
  *
- * It is synchronous: the engine stands still meanwhile, less than 1 us a row with fsync (210,000 rows: 0.15 s on
- * a busy machine with two cores).  Memory: 8 bytes a row, 32 more for the table being sorted, and one block. */
+ * It is synchronous: the engine stands still meanwhile, less than 1 us a row with fsync (210,000 rows: 0.15 s
+ * on a busy machine with two cores).  Memory: 8 bytes a row, 32 more for the table being sorted, and one
+ * block. */
 int dsdn_checkpoint_write(struct dsdn_engine *engine, struct dsdn_view genesis, unsigned threads,
                           const struct dsdn_io *io, const char *path, struct dsdn_checkpoint_info *info,
                           struct dsdn_error *error);

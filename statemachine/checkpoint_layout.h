@@ -8,8 +8,8 @@
  *     blocks                rows: key, then value in rank form
  *     SHA-256 of everything before
  *
- * How many rows a block has follows from the table, so the length of the list is known before the blocks are.
- */
+ * How many rows a block has follows from the table, so the length of the list is known before the blocks
+ * are. */
 #ifndef DSDN_STATEMACHINE_CHECKPOINT_LAYOUT_H
 #define DSDN_STATEMACHINE_CHECKPOINT_LAYOUT_H
 

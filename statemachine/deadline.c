@@ -11,7 +11,8 @@ struct dsdn_tick dsdn_tick_of(const struct dsdn_state *s, const struct dsdn_head
         .height = primary ? h->origin.height : 0,
         .origin_time = primary ? h->origin.time_ms : h->time_ms,
         .has_primary = primary,
-        .scanned = !primary || (h->cursor.height == h->origin.height && h->cursor.blob_index == DSDN_CURSOR_END),
+        .scanned =
+            !primary || (h->cursor.height == h->origin.height && h->cursor.blob_index == DSDN_CURSOR_END),
         .sequence = h->sequence,
     };
 }
@@ -37,8 +38,8 @@ static void key_make(uint8_t key[dsdn_sys_KEY_LEN_deadline], uint8_t clock, uint
     memcpy(key + 11, subject, len < SUBJECT_LEN ? len : SUBJECT_LEN);
 }
 
-void dsdn_deadline_set(struct dsdn_context *c, enum dsdn_clock clock, uint64_t due, uint16_t kind, const void *subject,
-                       uint32_t subject_len)
+void dsdn_deadline_set(struct dsdn_context *c, enum dsdn_clock clock, uint64_t due, uint16_t kind,
+                       const void *subject, uint32_t subject_len)
 {
     uint8_t key[dsdn_sys_KEY_LEN_deadline];
     key_make(key, (uint8_t)clock, due, kind, subject, subject_len);
@@ -79,7 +80,8 @@ uint32_t dsdn_deadlines_due(const struct dsdn_state *s, const struct dsdn_tick *
     return due;
 }
 
-void dsdn_deadlines_rows(const struct dsdn_engine *e, const struct dsdn_tick *tick, uint32_t budget, uint32_t *rows)
+void dsdn_deadlines_rows(const struct dsdn_engine *e, const struct dsdn_tick *tick, uint32_t budget,
+                         uint32_t *rows)
 {
     uint32_t most[DSDN_STATE_TABLES_MAX] = {0}, own = rows[dsdn_sys_TABLE_deadline];
     uint32_t fired = dsdn_deadlines_due(&e->state, tick, budget);
@@ -95,7 +97,8 @@ void dsdn_deadlines_rows(const struct dsdn_engine *e, const struct dsdn_tick *ti
     for (uint32_t t = 0; t < e->table_cnt; t++) rows[t] += most[t] * fired;
 }
 
-void dsdn_deadlines_drain(struct dsdn_engine *e, struct dsdn_context *c, const struct dsdn_tick *tick, uint32_t budget)
+void dsdn_deadlines_drain(struct dsdn_engine *e, struct dsdn_context *c, const struct dsdn_tick *tick,
+                          uint32_t budget)
 {
     struct dsdn_state *s = &e->state;
     uint64_t now;
@@ -122,7 +125,8 @@ static uint32_t upgrade_due(const struct dsdn_state *s, const struct dsdn_tick *
     dsdn_walk_begin(&w, &s->tables[dsdn_sys_TABLE_upgrade], 0, NULL, 0);
     uint32_t row = dsdn_walk_next(&w);
     uint64_t reached = t->has_primary ? t->height : t->sequence;
-    return row != DSDN_NO_ROW && dsdn_load64_be(dsdn_sys_upgrade_at(s, row)->height) <= reached ? row : DSDN_NO_ROW;
+    return row != DSDN_NO_ROW && dsdn_load64_be(dsdn_sys_upgrade_at(s, row)->height) <= reached ? row
+                                                                                                : DSDN_NO_ROW;
 }
 
 uint64_t dsdn_version_at(const struct dsdn_state *s, const struct dsdn_tick *t)
@@ -139,7 +143,10 @@ uint64_t dsdn_version_at(const struct dsdn_state *s, const struct dsdn_tick *t)
     return version;
 }
 
-uint32_t dsdn_schedules_rows(const struct dsdn_state *s) { return s->tables[dsdn_sys_TABLE_pending_param].live_cnt; }
+uint32_t dsdn_schedules_rows(const struct dsdn_state *s)
+{
+    return s->tables[dsdn_sys_TABLE_pending_param].live_cnt;
+}
 
 static void param_set(struct dsdn_state *s, const struct dsdn_sys_row_pending_param *p)
 {

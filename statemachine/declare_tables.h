@@ -2,8 +2,8 @@
  *
  *     DSDN_TABLES_DEF     "roles/coordinator/tables.def": the list
  *     DSDN_TABLES_PREFIX  dsdn: what the generated names begin with
- *     DSDN_TABLES_BASE    number of the first table of the list in the state (tables of a state are numbered densely,
- *                         system tables first: DSDN_SYSTEM_TABLES of statemachine/system.h)
+ *     DSDN_TABLES_BASE    number of the first table of the list in the state (tables of a state are numbered
+ *                         densely, system tables first: DSDN_SYSTEM_TABLES of statemachine/system.h)
  *     DSDN_TABLES_DEFINE  only in the one .c file that holds the descriptors
  *
  * For every TABLE it makes `struct PREFIX_row_NAME`, the numbers PREFIX_TABLE_NAME, and typed inline access:
@@ -16,11 +16,14 @@
  *
  * The list is written with
  *     TABLE(id, name, role, role_id, doc)
- *         KEY(kind, name, bytes, doc)     id 32, hash 32, addr 32, u8 1, u16 2, u32 4, u64 8 (big-endian), str n (zero-padded)
- *         COL(kind, name, argument, doc)  u8 u16 u32 u64 i64 id hash addr ns time height; str, bytes: argument = longest, <= 255;
- *                                         ref, opt_ref: argument = table name (opt_ref: DSDN_NO_ROW is absent)
+ *         KEY(kind, name, bytes, doc)     id 32, hash 32, addr 32, u8 1, u16 2, u32 4, u64 8 (big-endian),
+ *                                         str n (zero-padded)
+ *         COL(kind, name, argument, doc)  u8 u16 u32 u64 i64 id hash addr ns time height; str, bytes:
+ *                                         argument = longest, <= 255; ref, opt_ref: argument =
+ *                                         table name (opt_ref: DSDN_NO_ROW is absent)
  *         COL_REFS(table, name, max, doc) a set of references, at most max <= 255
- *         INDEX(name, columns)            ordered index over the column numbers in braces, key columns counting from 0
+ *         INDEX(name, columns)            ordered index over the column numbers in braces, key columns
+ *                                         counting from 0
  *     END_TABLE(name)
  * Columns are encoded in the order of the list. */
 
@@ -113,40 +116,46 @@ enum {
 /* Pass 3: typed access. */
 #define KEY(kind, name, bytes, doc)
 #define TABLE(id, name, role, role_id, doc)
-#define END_TABLE(name)                                                                                        \
-    static inline uint32_t DSDN_TBF(name, _find_hashed)(const struct dsdn_state *s, const void *key, uint64_t hash) \
-    {                                                                                                          \
-        return dsdn_table_find(&s->tables[DSDN_TB(_TABLE_, name)], key, DSDN_TB(_KEY_LEN_, name),              \
-                               sizeof(struct DSDN_TB(_row_, name)), hash);                                     \
-    }                                                                                                          \
-    static inline uint32_t DSDN_TBF(name, _find)(const struct dsdn_state *s, const void *key)                  \
-    {                                                                                                          \
-        return DSDN_TBF(name, _find_hashed)(s, key, dsdn_key_hash(s->seed, key, DSDN_TB(_KEY_LEN_, name)));    \
-    }                                                                                                          \
-    static inline const struct DSDN_TB(_row_, name) * DSDN_TBF(name, _at)(const struct dsdn_state *s, uint32_t row) \
-    {                                                                                                          \
-        return (const void *)dsdn_row_at(&s->tables[DSDN_TB(_TABLE_, name)], row,                              \
-                                         sizeof(struct DSDN_TB(_row_, name)));                                 \
-    }                                                                                                          \
-    static inline struct DSDN_TB(_row_, name) * DSDN_TBF(name, _edit)(struct dsdn_state *s, uint32_t row)      \
-    {                                                                                                          \
-        return dsdn_table_edit(&s->tables[DSDN_TB(_TABLE_, name)], row, sizeof(struct DSDN_TB(_row_, name)));  \
-    }                                                                                                          \
-    static inline struct DSDN_TB(_row_, name) * DSDN_TBF(name, _edit_indexed)(struct dsdn_state *s, uint32_t row) \
-    {                                                                                                          \
-        return dsdn_table_edit_indexed(&s->tables[DSDN_TB(_TABLE_, name)], row);                               \
-    }                                                                                                          \
-    static inline uint32_t DSDN_TBF(name, _insert_hashed)(struct dsdn_state *s, const void *key, uint64_t hash) \
-    {                                                                                                          \
-        return dsdn_table_insert(&s->tables[DSDN_TB(_TABLE_, name)], key, hash);                               \
-    }                                                                                                          \
-    static inline uint32_t DSDN_TBF(name, _insert)(struct dsdn_state *s, const void *key)                      \
-    {                                                                                                          \
-        return DSDN_TBF(name, _insert_hashed)(s, key, dsdn_key_hash(s->seed, key, DSDN_TB(_KEY_LEN_, name)));  \
-    }                                                                                                          \
-    static inline void DSDN_TBF(name, _erase)(struct dsdn_state *s, uint32_t row)                              \
-    {                                                                                                          \
-        dsdn_table_erase(&s->tables[DSDN_TB(_TABLE_, name)], row);                                             \
+#define END_TABLE(name)                                                                                      \
+    static inline uint32_t DSDN_TBF(name, _find_hashed)(const struct dsdn_state *s, const void *key,         \
+                                                        uint64_t hash)                                       \
+    {                                                                                                        \
+        return dsdn_table_find(&s->tables[DSDN_TB(_TABLE_, name)], key, DSDN_TB(_KEY_LEN_, name),            \
+                               sizeof(struct DSDN_TB(_row_, name)), hash);                                   \
+    }                                                                                                        \
+    static inline uint32_t DSDN_TBF(name, _find)(const struct dsdn_state *s, const void *key)                \
+    {                                                                                                        \
+        return DSDN_TBF(name, _find_hashed)(s, key, dsdn_key_hash(s->seed, key, DSDN_TB(_KEY_LEN_, name)));  \
+    }                                                                                                        \
+    static inline const struct DSDN_TB(_row_, name) * DSDN_TBF(name, _at)(const struct dsdn_state *s,        \
+                                                                          uint32_t row)                      \
+    {                                                                                                        \
+        return (const void *)dsdn_row_at(&s->tables[DSDN_TB(_TABLE_, name)], row,                            \
+                                         sizeof(struct DSDN_TB(_row_, name)));                               \
+    }                                                                                                        \
+    static inline struct DSDN_TB(_row_, name) * DSDN_TBF(name, _edit)(struct dsdn_state *s, uint32_t row)    \
+    {                                                                                                        \
+        return dsdn_table_edit(&s->tables[DSDN_TB(_TABLE_, name)], row,                                      \
+                               sizeof(struct DSDN_TB(_row_, name)));                                         \
+    }                                                                                                        \
+    static inline struct DSDN_TB(_row_, name) * DSDN_TBF(name, _edit_indexed)(struct dsdn_state *s,          \
+                                                                              uint32_t row)                  \
+    {                                                                                                        \
+        return dsdn_table_edit_indexed(&s->tables[DSDN_TB(_TABLE_, name)], row);                             \
+    }                                                                                                        \
+    static inline uint32_t DSDN_TBF(name, _insert_hashed)(struct dsdn_state *s, const void *key,             \
+                                                          uint64_t hash)                                     \
+    {                                                                                                        \
+        return dsdn_table_insert(&s->tables[DSDN_TB(_TABLE_, name)], key, hash);                             \
+    }                                                                                                        \
+    static inline uint32_t DSDN_TBF(name, _insert)(struct dsdn_state *s, const void *key)                    \
+    {                                                                                                        \
+        return DSDN_TBF(name, _insert_hashed)(s, key,                                                        \
+                                              dsdn_key_hash(s->seed, key, DSDN_TB(_KEY_LEN_, name)));        \
+    }                                                                                                        \
+    static inline void DSDN_TBF(name, _erase)(struct dsdn_state *s, uint32_t row)                            \
+    {                                                                                                        \
+        dsdn_table_erase(&s->tables[DSDN_TB(_TABLE_, name)], row);                                           \
     }
 #include DSDN_TABLES_DEF
 #undef TABLE
@@ -174,21 +183,23 @@ extern const struct dsdn_table_desc DSDN_PASTE(DSDN_TABLES_PREFIX, _, tables)[];
 #define DSDN_PUT_hash(name, arg)    DSDN_PUT_array(name, 32)
 #define DSDN_PUT_addr(name, arg)    DSDN_PUT_array(name, 32)
 #define DSDN_PUT_ns(name, arg)      DSDN_PUT_array(name, 29)
-#define DSDN_PUT_str(name, arg)     *out++ = r->name##_len; memcpy(out, r->name, r->name##_len); out += r->name##_len;
+#define DSDN_PUT_str(name, arg)     *out++ = r->name##_len;                                                  \
+                                    memcpy(out, r->name, r->name##_len);                                     \
+                                    out += r->name##_len;
 #define DSDN_PUT_bytes(name, arg)   DSDN_PUT_str(name, arg)
-#define DSDN_PUT_ref(name, arg)                                                                                \
+#define DSDN_PUT_ref(name, arg)                                                                              \
     out = dsdn_state_put_ref(s, DSDN_TB(_TABLE_, arg), r->name, ranks, out);
-#define DSDN_PUT_opt_ref(name, arg)                                                                            \
-    *out++ = r->name != DSDN_NO_ROW;                                                                           \
+#define DSDN_PUT_opt_ref(name, arg)                                                                          \
+    *out++ = r->name != DSDN_NO_ROW;                                                                         \
     if (r->name != DSDN_NO_ROW) out = dsdn_state_put_ref(s, DSDN_TB(_TABLE_, arg), r->name, ranks, out);
 
-#define DSDN_TAKE_int(name, w)                                                                                 \
-    if (end - p < (w)) return NULL;                                                                            \
-    memcpy(&r->name, p, w);                                                                                    \
+#define DSDN_TAKE_int(name, w)                                                                               \
+    if (end - p < (w)) return NULL;                                                                          \
+    memcpy(&r->name, p, w);                                                                                  \
     p += (w);
-#define DSDN_TAKE_array(name, w)                                                                               \
-    if (end - p < (w)) return NULL;                                                                            \
-    memcpy(r->name, p, w);                                                                                     \
+#define DSDN_TAKE_array(name, w)                                                                             \
+    if (end - p < (w)) return NULL;                                                                          \
+    memcpy(r->name, p, w);                                                                                   \
     p += (w);
 #define DSDN_TAKE_u8(name, arg)     DSDN_TAKE_int(name, 1)
 #define DSDN_TAKE_u16(name, arg)    DSDN_TAKE_int(name, 2)
@@ -201,36 +212,36 @@ extern const struct dsdn_table_desc DSDN_PASTE(DSDN_TABLES_PREFIX, _, tables)[];
 #define DSDN_TAKE_hash(name, arg)   DSDN_TAKE_array(name, 32)
 #define DSDN_TAKE_addr(name, arg)   DSDN_TAKE_array(name, 32)
 #define DSDN_TAKE_ns(name, arg)     DSDN_TAKE_array(name, 29)
-#define DSDN_TAKE_bytes(name, arg)                                                                             \
-    if (end - p < 1 || *p > (arg) || end - p - 1 < *p) return NULL;                                            \
-    r->name##_len = *p++;                                                                                      \
-    memcpy(r->name, p, r->name##_len);                                                                         \
+#define DSDN_TAKE_bytes(name, arg)                                                                           \
+    if (end - p < 1 || *p > (arg) || end - p - 1 < *p) return NULL;                                          \
+    r->name##_len = *p++;                                                                                    \
+    memcpy(r->name, p, r->name##_len);                                                                       \
     p += r->name##_len;
 #define DSDN_TAKE_str(name, arg)    DSDN_TAKE_bytes(name, arg)
-#define DSDN_TAKE_ref(name, arg)                                                                               \
-    DSDN_TAKE_int(name, 4)                                                                                     \
+#define DSDN_TAKE_ref(name, arg)                                                                             \
+    DSDN_TAKE_int(name, 4)                                                                                   \
     if (r->name >= limits[DSDN_TB(_TABLE_, arg)]) return NULL;
-#define DSDN_TAKE_opt_ref(name, arg)                                                                           \
-    if (end - p < 1 || *p > 1) return NULL;                                                                    \
-    r->name = DSDN_NO_ROW;                                                                                     \
+#define DSDN_TAKE_opt_ref(name, arg)                                                                         \
+    if (end - p < 1 || *p > 1) return NULL;                                                                  \
+    r->name = DSDN_NO_ROW;                                                                                   \
     if (*p++) { DSDN_TAKE_ref(name, arg) }
 #endif
 
 /* Pass 4: encoders. */
-#define TABLE(id, name, role, role_id, doc)                                                                    \
-    static uint32_t DSDN_TBF(name, _encode)(const struct dsdn_state *s, const void *row, uint8_t *out,         \
-                                            const uint32_t *const *ranks)                                      \
-    {                                                                                                          \
-        const struct DSDN_TB(_row_, name) *r = row;                                                            \
-        uint8_t *start = out;                                                                                  \
+#define TABLE(id, name, role, role_id, doc)                                                                  \
+    static uint32_t DSDN_TBF(name, _encode)(const struct dsdn_state *s, const void *row, uint8_t *out,       \
+                                            const uint32_t *const *ranks)                                    \
+    {                                                                                                        \
+        const struct DSDN_TB(_row_, name) *r = row;                                                          \
+        uint8_t *start = out;                                                                                \
         (void)s, (void)ranks, (void)r;
 #define KEY(kind, name, bytes, doc)
 #define COL(kind, name, arg, doc)       DSDN_PUT_##kind(name, arg)
-#define COL_REFS(table, name, max, doc)                                                                        \
+#define COL_REFS(table, name, max, doc)                                                                      \
         out = dsdn_state_put_refs(s, DSDN_TB(_TABLE_, table), r->name, r->name##_cnt, ranks, out);
 #define INDEX(name, ...)
-#define END_TABLE(name)                                                                                        \
-        return (uint32_t)(out - start);                                                                        \
+#define END_TABLE(name)                                                                                      \
+        return (uint32_t)(out - start);                                                                      \
     }
 #include DSDN_TABLES_DEF
 #undef TABLE
@@ -240,23 +251,24 @@ extern const struct dsdn_table_desc DSDN_PASTE(DSDN_TABLES_PREFIX, _, tables)[];
 #undef END_TABLE
 
 /* Pass 5: decoders of checkpoint rows. */
-#define TABLE(id, name, role, role_id, doc)                                                                    \
-    static const uint8_t *DSDN_TBF(name, _restore)(const uint8_t *p, const uint8_t *end, void *row,            \
-                                                   const uint32_t *limits)                                     \
-    {                                                                                                          \
-        struct DSDN_TB(_row_, name) *r = row;                                                                  \
+#define TABLE(id, name, role, role_id, doc)                                                                  \
+    static const uint8_t *DSDN_TBF(name, _restore)(const uint8_t *p, const uint8_t *end, void *row,          \
+                                                   const uint32_t *limits)                                   \
+    {                                                                                                        \
+        struct DSDN_TB(_row_, name) *r = row;                                                                \
         (void)limits;
 #define KEY(kind, name, bytes, doc)     DSDN_TAKE_array(name, bytes)
 #define COL(kind, name, arg, doc)       DSDN_TAKE_##kind(name, arg)
-#define COL_REFS(table, name, max, doc)                                                                        \
-        if (end - p < 1 || *p > (max) || end - p - 1 < *p * 4) return NULL;                                    \
-        r->name##_cnt = *p++;                                                                                  \
-        memcpy(r->name, p, r->name##_cnt * 4u);                                                                \
-        p += r->name##_cnt * 4u;                                                                               \
-        for (uint32_t i = 0; i < r->name##_cnt; i++)                                                           \
-            if (r->name[i] >= limits[DSDN_TB(_TABLE_, table)] || (i && r->name[i] <= r->name[i - 1])) return NULL;
-#define END_TABLE(name)                                                                                        \
-        return p;                                                                                              \
+#define COL_REFS(table, name, max, doc)                                                                      \
+        if (end - p < 1 || *p > (max) || end - p - 1 < *p * 4) return NULL;                                  \
+        r->name##_cnt = *p++;                                                                                \
+        memcpy(r->name, p, r->name##_cnt * 4u);                                                              \
+        p += r->name##_cnt * 4u;                                                                             \
+        for (uint32_t i = 0; i < r->name##_cnt; i++)                                                         \
+            if (r->name[i] >= limits[DSDN_TB(_TABLE_, table)] || (i && r->name[i] <= r->name[i - 1]))        \
+                return NULL;
+#define END_TABLE(name)                                                                                      \
+        return p;                                                                                            \
     }
 #include DSDN_TABLES_DEF
 #undef TABLE
@@ -299,22 +311,29 @@ extern const struct dsdn_table_desc DSDN_PASTE(DSDN_TABLES_PREFIX, _, tables)[];
 #define DSDN_COUNT_ref(name)     0
 #define DSDN_COUNT_opt_ref(name) 0
 #endif
-#define TABLE(id, name, role, role_id, doc)                                                                    \
-    static const struct dsdn_column *DSDN_TBF(name, _columns)(void)                                            \
-    {                                                                                                          \
-        typedef struct DSDN_TB(_row_, name) self;                                                              \
+#define TABLE(id, name, role, role_id, doc)                                                                  \
+    static const struct dsdn_column *DSDN_TBF(name, _columns)(void)                                          \
+    {                                                                                                        \
+        typedef struct DSDN_TB(_row_, name) self;                                                            \
         static const struct dsdn_column list[] = {
-#define KEY(kind, name, bytes, doc) {#name, DSDN_COLUMN_##kind, true, offsetof(self, name), 0, (bytes), 0, doc},
-#define COL(kind, name, arg, doc)                                                                              \
-    {#name, DSDN_COLUMN_##kind, false, offsetof(self, name), DSDN_COUNT_##kind(name), DSDN_TARGET_##kind(arg), doc},
-#define COL_REFS(table, name, max, doc)                                                                        \
-    {#name, DSDN_COLUMN_refs, false, offsetof(self, name), offsetof(self, name##_cnt), (max),                  \
+#define KEY(kind, name, bytes, doc)                                                                          \
+    {#name, DSDN_COLUMN_##kind, true, offsetof(self, name), 0, (bytes), 0, doc},
+#define COL(kind, name, arg, doc)                                                                            \
+    {#name,                                                                                                  \
+     DSDN_COLUMN_##kind,                                                                                     \
+     false,                                                                                                  \
+     offsetof(self, name),                                                                                   \
+     DSDN_COUNT_##kind(name),                                                                                \
+     DSDN_TARGET_##kind(arg),                                                                                \
+     doc},
+#define COL_REFS(table, name, max, doc)                                                                      \
+    {#name, DSDN_COLUMN_refs, false, offsetof(self, name), offsetof(self, name##_cnt), (max),                \
      DSDN_TB(_TABLE_, table), doc},
 #define INDEX(name, ...)
-#define END_TABLE(name)                                                                                        \
-            {NULL, DSDN_COLUMN_u8, 0, 0, 0, 0, 0, NULL}};                                                      \
-        return list;                                                                                           \
-    }                                                                                                          \
+#define END_TABLE(name)                                                                                      \
+            {NULL, DSDN_COLUMN_u8, 0, 0, 0, 0, 0, NULL}};                                                    \
+        return list;                                                                                         \
+    }                                                                                                        \
     _Static_assert(DSDN_TB(_KEY_LEN_, name) + 0u <= DSDN_KEY_MAX, "key too long");
 #include DSDN_TABLES_DEF
 #undef TABLE
@@ -339,7 +358,8 @@ enum {
 #undef COL
 #undef COL_REFS
 #undef END_TABLE
-#define TABLE(id, name, role, role_id, doc) _Static_assert(DSDN_TB(_VALUE_MAX_, name) + 0u <= DSDN_VALUE_MAX, "row too long");
+#define TABLE(id, name, role, role_id, doc)                                                                  \
+    _Static_assert(DSDN_TB(_VALUE_MAX_, name) + 0u <= DSDN_VALUE_MAX, "row too long");
 #define COL(kind, name, arg, doc)
 #define COL_REFS(table, name, max, doc)
 #define END_TABLE(name)
@@ -351,8 +371,9 @@ enum {
 #undef END_TABLE
 
 /* Pass 8: descriptors. */
-#define TABLE(table_id, table, role, role_id, doc)                                                             \
-    {(table_id), (role_id), #table, #role, doc, sizeof(struct DSDN_TB(_row_, table)), DSDN_TB(_KEY_LEN_, table), \
+#define TABLE(table_id, table, role, role_id, doc)                                                           \
+    {(table_id), (role_id), #table, #role, doc, sizeof(struct DSDN_TB(_row_, table)),                        \
+     DSDN_TB(_KEY_LEN_, table),                                                                              \
      DSDN_TB(_VALUE_MAX_, table), DSDN_TBF(table, _columns), {
 #define COL(kind, name, arg, doc)
 #define COL_REFS(table, name, max, doc)

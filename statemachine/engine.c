@@ -6,8 +6,8 @@
 
 #define TRANSCRIPT_ENTRY 11u /* event ordinal u64, outcome u8, code u16 */
 
-/* How far ahead of the reducer the memory of an event is asked for: its slots first, then its rows.  Distances were
- * measured on 10^6 events (bench/): less leaves misses uncovered, more evicts what was fetched. */
+/* How far ahead of the reducer the memory of an event is asked for: its slots first, then its rows. Distances
+ * were measured on 10^6 events (bench/): less leaves misses uncovered, more evicts what was fetched. */
 enum { AHEAD_SLOTS = 32, AHEAD_ROWS = 16 };
 
 int dsdn_engine_new(const struct dsdn_catalogue *catalogue, const struct dsdn_engine_options *options,
@@ -19,8 +19,10 @@ int dsdn_engine_new(const struct dsdn_catalogue *catalogue, const struct dsdn_en
     if (options) e->options = *options;
     e->table_cnt = DSDN_SYSTEM_TABLES + catalogue->table_cnt;
     for (uint32_t i = 0; i < e->table_cnt && i < DSDN_STATE_TABLES_MAX; i++)
-        e->descs[i] = i < DSDN_SYSTEM_TABLES ? &dsdn_sys_tables[i] : &catalogue->tables[i - DSDN_SYSTEM_TABLES];
-    int rc = dsdn_state_init(&e->state, e->descs, e->table_cnt, e->options.hash_seed, e->options.initial_rows, error);
+        e->descs[i] =
+            i < DSDN_SYSTEM_TABLES ? &dsdn_sys_tables[i] : &catalogue->tables[i - DSDN_SYSTEM_TABLES];
+    int rc = dsdn_state_init(&e->state, e->descs, e->table_cnt, e->options.hash_seed, e->options.initial_rows,
+                             error);
     if (!rc && e->options.fingerprint) rc = dsdn_engine_track(e, error);
     if (rc) {
         dsdn_engine_free(e);
@@ -68,15 +70,17 @@ int dsdn_engine_track(struct dsdn_engine *e, struct dsdn_error *error)
 
 /* ---- applying a batch ---- */
 
-/* Room for everything a batch can add, before anything changes.  One call a table: reserving twice is no sum. */
-static int reserve(struct dsdn_engine *e, const struct dsdn_prepared *p, const struct dsdn_tick *tick, uint32_t budget,
-                   struct dsdn_error *error)
+/* Room for everything a batch can add, before anything changes.  One call a table: reserving twice is no
+ * sum. */
+static int reserve(struct dsdn_engine *e, const struct dsdn_prepared *p, const struct dsdn_tick *tick,
+                   uint32_t budget, struct dsdn_error *error)
 {
     uint32_t rows[DSDN_STATE_TABLES_MAX];
     size_t need = 32 + 32 + (size_t)p->op_cnt * TRANSCRIPT_ENTRY;
     if (need > e->transcript_cap) {
         uint8_t *grown = realloc(e->transcript, need + need / 4);
-        if (!grown) return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for the outcomes of %u events", p->op_cnt);
+        if (!grown)
+            return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for the outcomes of %u events", p->op_cnt);
         e->transcript = grown;
         e->transcript_cap = need + need / 4;
     }
@@ -107,18 +111,23 @@ static void refused(struct run *r, uint64_t ordinal, dsdn_outcome outcome)
     r->transcript += TRANSCRIPT_ENTRY;
 }
 
-__attribute__((always_inline)) static inline void prefetch_slots(const struct dsdn_state *s, const struct dsdn_op *op)
+__attribute__((always_inline)) static inline void prefetch_slots(const struct dsdn_state *s,
+                                                                 const struct dsdn_op *op)
 {
-    for (uint32_t i = 0; i < op->touches; i++) dsdn_table_prefetch_slot(&s->tables[op->table[i]], op->hash[i]);
+    for (uint32_t i = 0; i < op->touches; i++)
+        dsdn_table_prefetch_slot(&s->tables[op->table[i]], op->hash[i]);
 }
 
-__attribute__((always_inline)) static inline void prefetch_rows(const struct dsdn_state *s, const struct dsdn_op *op)
+__attribute__((always_inline)) static inline void prefetch_rows(const struct dsdn_state *s,
+                                                                const struct dsdn_op *op)
 {
     for (uint32_t i = 0; i < op->touches; i++) dsdn_table_prefetch_row(&s->tables[op->table[i]], op->hash[i]);
 }
 
-/* Events [from, end) of one bundle.  `fixed` is the outcome of all of them when the bundle's nonce decided it. */
-static void run_ops(struct run *r, const struct dsdn_prepared_bundle *b, uint32_t from, uint32_t end, uint8_t fixed)
+/* Events [from, end) of one bundle.  `fixed` is the outcome of all of them when the bundle's nonce decided
+ * it. */
+static void run_ops(struct run *r, const struct dsdn_prepared_bundle *b, uint32_t from, uint32_t end,
+                    uint8_t fixed)
 {
     struct dsdn_state *s = &r->e->state;
     const struct dsdn_reducer *reducers = r->e->catalogue->reducers;
@@ -198,7 +207,8 @@ static void write_head(struct run *r)
 {
     const struct dsdn_header *h = &r->p->batch.header;
     struct dsdn_sys_row_head *head = dsdn_sys_head_edit(r->context.state, 0);
-    dsdn_tagged("dsdn/outcomes/1", r->e->transcript, (size_t)(r->transcript - r->e->transcript), head->transcript);
+    dsdn_tagged("dsdn/outcomes/1", r->e->transcript, (size_t)(r->transcript - r->e->transcript),
+                head->transcript);
     memcpy(head->batch_hash, r->p->batch.hash, 32);
     head->sequence = h->sequence + 1;
     head->time_ms = h->time_ms;
@@ -239,7 +249,8 @@ int dsdn_engine_apply(struct dsdn_engine *e, struct dsdn_prepared *p, struct dsd
     for (uint32_t k = 0; k < AHEAD_ROWS && k < p->op_cnt; k++) prefetch_rows(s, &p->ops[k]);
     for (uint32_t k = AHEAD_ROWS; k < AHEAD_SLOTS && k < p->op_cnt; k++)
         prefetch_slots(s, &p->ops[k]);
-    for (; i < p->bundle_cnt && p->bundles[i].bundle.kind == DSDN_BUNDLE_DIRECT; i++) run_bundle(&r, &p->bundles[i]);
+    for (; i < p->bundle_cnt && p->bundles[i].bundle.kind == DSDN_BUNDLE_DIRECT; i++)
+        run_bundle(&r, &p->bundles[i]);
     r.context.author = nobody; /* whatever bundle came before: none of it is seen by deadlines */
     r.context.bundle_kind = DSDN_BUNDLE_AUTHORITY;
     r.context.nonce = 0;
@@ -257,7 +268,8 @@ int dsdn_engine_apply(struct dsdn_engine *e, struct dsdn_prepared *p, struct dsd
 int dsdn_engine_fingerprint(const struct dsdn_engine *e, uint8_t out[32], struct dsdn_error *error)
 {
     if (!e->fingerprint_known)
-        return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for the row-change hash of a batch, or none was asked for");
+        return dsdn_fail(error, DSDN_E_NO_MEMORY,
+                         "no memory for the row-change hash of a batch, or none was asked for");
     memcpy(out, e->fingerprint, 32);
     return DSDN_OK;
 }

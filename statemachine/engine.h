@@ -1,7 +1,9 @@
-/* engine.h: the state machine: judges batches (protocol.md, section 5), applies them (section 10), computes roots (11).
+/* engine.h: the state machine: judges batches (protocol.md, section 5), applies them (section 10), computes
+ * roots (11).
  *
- * One engine holds the state of one log.  It is single-threaded: prepare batches on any thread (prepare.h), judge and apply
- * them on one.  Apply never fails half-way: it reserves every row first, so after an error the state is what it was. */
+ * One engine holds the state of one log.  It is single-threaded: prepare batches on any thread (prepare.h),
+ * judge and apply them on one.  Apply never fails half-way: it reserves every row first, so after an error
+ * the state is what it was. */
 #ifndef DSDN_STATEMACHINE_ENGINE_H
 #define DSDN_STATEMACHINE_ENGINE_H
 
@@ -32,18 +34,19 @@ int dsdn_engine_restored(struct dsdn_engine *e, struct dsdn_error *error);
 const struct dsdn_catalogue *dsdn_engine_catalogue(const struct dsdn_engine *e);
 uint64_t dsdn_engine_seed(const struct dsdn_engine *e);
 
-/* dsdn_engine_judge says whether a prepared batch is valid after the engine's newest: 0, or the reason (a code of class 3,
- * UPGRADE_REQUIRED to halt before it).  certificate: for takeover batches, else NULL. */
+/* dsdn_engine_judge says whether a prepared batch is valid after the engine's newest: 0, or the reason (a
+ * code of class 3, UPGRADE_REQUIRED to halt before it).  certificate: for takeover batches, else NULL. */
 int dsdn_engine_judge(const struct dsdn_engine *e, const struct dsdn_prepared *p,
                       const struct dsdn_certificate *certificate, struct dsdn_error *error);
 
-/* dsdn_engine_apply applies a valid batch: p->outcomes tells what became of each event.  Only NO_MEMORY can fail it, and
- * then nothing happened. */
+/* dsdn_engine_apply applies a valid batch: p->outcomes tells what became of each event.  Only NO_MEMORY can
+ * fail it, and then nothing happened. */
 int dsdn_engine_apply(struct dsdn_engine *e, struct dsdn_prepared *p, struct dsdn_error *error);
 
 /* ---- watching ---- */
 
-/* What happens when a batch is applied, in this order (protocol.md, section 10), direct bundles before deadlines. */
+/* What happens when a batch is applied, in this order (protocol.md, section 10), direct bundles before
+ * deadlines. */
 enum dsdn_step_kind {
     DSDN_STEP_SCHEDULE, /* versions and parameters whose height the batch reaches took effect */
     DSDN_STEP_NONCE,    /* the nonce of bundle `number` was judged, and noted when it is accepted */
@@ -58,14 +61,15 @@ struct dsdn_step {
     const uint8_t *key; /* of a DEADLINE, else NULL */
 };
 
-/* dsdn_engine_observe has `step` called after every step of every batch from now on, with the state as it is there, which
- * it only reads; NULL: no more.  Applying takes longer then, and comes to the same state. */
+/* dsdn_engine_observe has `step` called after every step of every batch from now on, with the state as it is
+ * there, which it only reads; NULL: no more.  Applying takes longer then, and comes to the same state. */
 typedef void dsdn_observer(void *self, const struct dsdn_state *s, const struct dsdn_step *step);
 void dsdn_engine_observe(struct dsdn_engine *e, dsdn_observer *step, void *self);
 
-/* The row-change hash of the newest batch: H("dsdn/changes/1", for every changed row in order of (table id, key hash):
- * table id u16 || key hash || old value hash || new value hash; absent = zero bytes).  Needs options.fingerprint.
- * NO_MEMORY when there was none for it: the batch is applied all the same, its hash is lost. */
+/* The row-change hash of the newest batch: H("dsdn/changes/1", for every changed row in order of (table id,
+ * key hash): table id u16 || key hash || old value hash || new value hash; absent = zero bytes).  Needs
+ * options.fingerprint. NO_MEMORY when there was none for it: the batch is applied all the same, its hash is
+ * lost. */
 int dsdn_engine_fingerprint(const struct dsdn_engine *e, uint8_t out[32], struct dsdn_error *error);
 
 struct dsdn_role_root {
@@ -80,15 +84,18 @@ struct dsdn_roots {
     uint8_t tables[DSDN_STATE_TABLES_MAX][32]; /* by table number */
 };
 
-/* dsdn_engine_root brings the trees up to date and computes all roots.  The first call builds the trees; from then on rows
- * that change are marked.  threads 1 or 2. */
-int dsdn_engine_root(struct dsdn_engine *e, unsigned threads, struct dsdn_roots *roots, struct dsdn_error *error);
+/* dsdn_engine_root brings the trees up to date and computes all roots.  The first call builds the trees; from
+ * then on rows that change are marked.  threads 1 or 2. */
+int dsdn_engine_root(struct dsdn_engine *e, unsigned threads, struct dsdn_roots *roots,
+                     struct dsdn_error *error);
 
-/* dsdn_engine_track makes the first root cheap: mark changes from now on (before replaying with --root-every). */
+/* dsdn_engine_track makes the first root cheap: mark changes from now on (before replaying with
+ * --root-every). */
 int dsdn_engine_track(struct dsdn_engine *e, struct dsdn_error *error);
 
 /* dsdn_roots_combine computes role roots and state root from roots->tables; pure. */
-void dsdn_roots_combine(const struct dsdn_table_desc *const *tables, uint32_t table_cnt, struct dsdn_roots *roots);
+void dsdn_roots_combine(const struct dsdn_table_desc *const *tables, uint32_t table_cnt,
+                        struct dsdn_roots *roots);
 
 /* dsdn_engine_tables: descriptors of all tables, system first; *cnt of them. */
 const struct dsdn_table_desc *const *dsdn_engine_tables(const struct dsdn_engine *e, uint32_t *cnt);

@@ -39,14 +39,17 @@ struct dsdn_tick dsdn_tick_of(const struct dsdn_state *s, const struct dsdn_head
 
 /* dsdn_deadlines_due counts the deadline rows that are due, at most `limit`. */
 uint32_t dsdn_deadlines_due(const struct dsdn_state *s, const struct dsdn_tick *tick, uint32_t limit);
-/* dsdn_deadlines_rows adds to rows, by table, what draining at most `budget` deadlines may insert.  rows[deadline] holds
- * how many the batch's events may set: they may be due at once. */
-void dsdn_deadlines_rows(const struct dsdn_engine *e, const struct dsdn_tick *tick, uint32_t budget, uint32_t *rows);
-/* dsdn_deadlines_drain fires due deadlines in order of (clock, due, kind, subject), at most `budget`, those created while
- * draining included. */
-void dsdn_deadlines_drain(struct dsdn_engine *e, struct dsdn_context *c, const struct dsdn_tick *tick, uint32_t budget);
+/* dsdn_deadlines_rows adds to rows, by table, what draining at most `budget` deadlines may insert.
+ * rows[deadline] holds how many the batch's events may set: they may be due at once. */
+void dsdn_deadlines_rows(const struct dsdn_engine *e, const struct dsdn_tick *tick, uint32_t budget,
+                         uint32_t *rows);
+/* dsdn_deadlines_drain fires due deadlines in order of (clock, due, kind, subject), at most `budget`, those
+ * created while draining included. */
+void dsdn_deadlines_drain(struct dsdn_engine *e, struct dsdn_context *c, const struct dsdn_tick *tick,
+                          uint32_t budget);
 
-/* dsdn_version_at is the protocol version in force for a batch: the state's, or a scheduled one whose height it reaches. */
+/* dsdn_version_at is the protocol version in force for a batch: the state's, or a scheduled one whose height
+ * it reaches. */
 uint64_t dsdn_version_at(const struct dsdn_state *s, const struct dsdn_tick *tick);
 /* dsdn_schedules_run applies what the batch's height brings: protocol versions and parameter changes. */
 void dsdn_schedules_run(struct dsdn_state *s, const struct dsdn_tick *tick);
@@ -54,11 +57,13 @@ void dsdn_schedules_run(struct dsdn_state *s, const struct dsdn_tick *tick);
 uint32_t dsdn_schedules_rows(const struct dsdn_state *s);
 
 /* dsdn_nonce_judge decides one bundle's nonce: OK, DUPLICATE, STALE, LIMIT or EXPIRED; changes nothing. */
-uint8_t dsdn_nonce_judge(const struct dsdn_state *s, const struct dsdn_bundle *b, uint64_t time_ms, uint32_t *row);
+uint8_t dsdn_nonce_judge(const struct dsdn_state *s, const struct dsdn_bundle *b, uint64_t time_ms,
+                         uint32_t *row);
 /* dsdn_nonce_accept records an accepted nonce. */
 void dsdn_nonce_accept(struct dsdn_state *s, const struct dsdn_bundle *b, uint32_t row);
 
-/* dsdn_fingerprint_batch folds the old values recorded during the batch into out, and forgets them.  False: no memory. */
+/* dsdn_fingerprint_batch folds the old values recorded during the batch into out, and forgets them.  False:
+ * no memory. */
 bool dsdn_fingerprint_batch(struct dsdn_state *s, uint8_t out[32]);
 
 #endif

@@ -12,7 +12,8 @@ static void *map(size_t len, int flags)
     return p == MAP_FAILED ? NULL : p;
 }
 
-/* A new range for at least `want` bytes, aligned so that the first huge page can be one.  Advice: failing costs speed. */
+/* A new range for at least `want` bytes, aligned so that the first huge page can be one.  Advice: failing
+ * costs speed. */
 static bool make_range(struct dsdn_pages *p, size_t want)
 {
     size_t range = want < RANGE_FROM ? want : want < RANGE / 2 ? RANGE : want * 2;
@@ -41,12 +42,14 @@ int dsdn_pages_grow(struct dsdn_pages *p, size_t want, const char *what, struct 
     }
     if (p->len >= RANGE_FROM) { /* no range could be had before, or it is full */
         void *moved = mremap(p->start, p->range, want, MREMAP_MAYMOVE);
-        if (moved == MAP_FAILED) return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for %zu bytes of %s", want, what);
+        if (moved == MAP_FAILED)
+            return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for %zu bytes of %s", want, what);
         *p = (struct dsdn_pages){moved, want, want};
         return DSDN_OK;
     }
     struct dsdn_pages grown;
-    if (!make_range(&grown, want)) return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for %zu bytes of %s", want, what);
+    if (!make_range(&grown, want))
+        return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for %zu bytes of %s", want, what);
     if (p->len) memcpy(grown.start, p->start, p->len);
     dsdn_pages_free(p);
     *p = grown;

@@ -1,10 +1,12 @@
-/* nonce.c: an author's nonces: the highest accepted one and a window of 64 below it (protocol.md, section 4). */
+/* nonce.c: an author's nonces: the highest accepted one and a window of 64 below it (protocol.md, section
+ * 4). */
 #include "statemachine/engine_internal.h"
 
 #define AHEAD_MAX 65536u
 #define WINDOW    64u
 
-uint8_t dsdn_nonce_judge(const struct dsdn_state *s, const struct dsdn_bundle *b, uint64_t time_ms, uint32_t *row)
+uint8_t dsdn_nonce_judge(const struct dsdn_state *s, const struct dsdn_bundle *b, uint64_t time_ms,
+                         uint32_t *row)
 {
     *row = dsdn_sys_nonce_find(s, b->author);
     struct dsdn_sys_row_nonce fresh = {.highest = 0};

@@ -423,8 +423,8 @@ int dsdn_ordered_build(struct dsdn_ordered *o, const uint32_t *rows, uint32_t cn
             struct node *n = &o->nodes[node_take(o)];
             uint32_t end = (uint32_t)((uint64_t)child_cnt * (i + 1) / node_cnt);
             for (; done < end; done++, n->cnt++) {
-                /* Entry 0 is set here too: it is what the next level reads as the first one below this node.
-                 */
+                /* Entry 0 is set here too: it is what the next level reads as the first one below this
+                 * node. */
                 entry_copy(n, o->height + 1, n->cnt, &o->nodes[first + done], o->height, 0);
                 n->inner.child[n->cnt] = first + done;
             }

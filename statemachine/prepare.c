@@ -30,7 +30,8 @@ static int reserve_ops(struct dsdn_prepared *p, uint32_t cnt, struct dsdn_error 
     if (ops) p->ops = ops;
     dsdn_outcome *outcomes = realloc(p->outcomes, cnt * sizeof *outcomes);
     if (outcomes) p->outcomes = outcomes;
-    if (!ops || !outcomes) return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for %u events of a batch", cnt);
+    if (!ops || !outcomes)
+        return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for %u events of a batch", cnt);
     p->op_cap = cnt;
     return DSDN_OK;
 }
@@ -56,8 +57,8 @@ static void unknown(struct dsdn_prepared *p, uint32_t bundle, uint32_t index, ui
 
 #define EVENTS_MAX 512u
 
-/* How often each event of the catalogue occurs in the batch, and how often where its reducer will see it: only those need
- * rows, or a signed bundle could ask for memory by events that are the authority's. */
+/* How often each event of the catalogue occurs in the batch, and how often where its reducer will see it:
+ * only those need rows, or a signed bundle could ask for memory by events that are the authority's. */
 struct census {
     uint32_t all[EVENTS_MAX], reduced[EVENTS_MAX];
 };
@@ -65,8 +66,8 @@ struct census {
 /* The one event that only a takeover batch may carry, and must (protocol.md, section 9). */
 #define TYPE_AUTHORITY_REPLACED 0x0006u
 
-static int prepare_bundle(struct dsdn_prepared *p, const struct dsdn_catalogue *c, uint64_t seed, uint32_t number,
-                          struct census *census, struct dsdn_error *error)
+static int prepare_bundle(struct dsdn_prepared *p, const struct dsdn_catalogue *c, uint64_t seed,
+                          uint32_t number, struct census *census, struct dsdn_error *error)
 {
     struct dsdn_prepared_bundle *b = &p->bundles[number];
     const uint8_t *at = b->bundle.events, *end = at + b->bundle.events_len;
@@ -98,7 +99,8 @@ static int prepare_bundle(struct dsdn_prepared *p, const struct dsdn_catalogue *
         }
     }
     if (at != end) {
-        dsdn_fail(error, DSDN_E_MALFORMED, "%zu bytes behind the %u events of a bundle", (size_t)(end - at), b->op_cnt);
+        dsdn_fail(error, DSDN_E_MALFORMED, "%zu bytes behind the %u events of a bundle", (size_t)(end - at),
+                  b->op_cnt);
         return located(error, p, number, UINT32_MAX);
     }
     p->op_cnt += b->op_cnt;
@@ -111,7 +113,8 @@ int dsdn_prepare(struct dsdn_prepared *p, const struct dsdn_catalogue *c, uint64
 {
     struct census census = {0};
     if (c->events->event_cnt > EVENTS_MAX)
-        return dsdn_fail(error, DSDN_E_USAGE, "a catalogue of %u events; at most %u fit", c->events->event_cnt, EVENTS_MAX);
+        return dsdn_fail(error, DSDN_E_USAGE, "a catalogue of %u events; at most %u fit",
+                         c->events->event_cnt, EVENTS_MAX);
     int rc = dsdn_batch_decode(bytes, len, &p->batch, error);
     if (rc) return rc;
     rc = reserve_bundles(p, p->batch.header.bundle_count, error);
@@ -130,14 +133,16 @@ int dsdn_prepare(struct dsdn_prepared *p, const struct dsdn_catalogue *c, uint64
         p->bundle_cnt++;
     }
     if (at != end) {
-        dsdn_fail(error, DSDN_E_MALFORMED, "%zu bytes behind the last of %u bundles", (size_t)(end - at), p->bundle_cnt);
+        dsdn_fail(error, DSDN_E_MALFORMED, "%zu bytes behind the last of %u bundles", (size_t)(end - at),
+                  p->bundle_cnt);
         return located(error, p, UINT32_MAX, UINT32_MAX);
     }
     memset(p->reserve, 0, sizeof p->reserve);
     for (uint32_t e = 0; e < c->events->event_cnt; e++) {
         if (!census.all[e]) continue;
         const struct dsdn_reducer *r = &c->reducers[e];
-        for (uint32_t i = 0; i < r->insert_cnt; i++) p->reserve[r->insert[i].table] += census.reduced[e] * r->insert[i].rows;
+        for (uint32_t i = 0; i < r->insert_cnt; i++)
+            p->reserve[r->insert[i].table] += census.reduced[e] * r->insert[i].rows;
         if (c->events->events[e].since > p->newest_type) {
             p->newest_type = c->events->events[e].since;
             p->newest_event = (uint16_t)e;
@@ -176,7 +181,8 @@ static void event_ids(struct dsdn_prepared *p)
 
 enum { GROUP_MAX = 16 };
 
-int dsdn_prepare_hashes(struct dsdn_prepared *const *batches, uint32_t cnt, uint32_t checks, struct dsdn_error *error)
+int dsdn_prepare_hashes(struct dsdn_prepared *const *batches, uint32_t cnt, uint32_t checks,
+                        struct dsdn_error *error)
 {
     static const uint8_t body_tag[] = "\x0b" "dsdn/body/1";
     struct dsdn_sha256_job jobs[GROUP_MAX];
@@ -186,7 +192,8 @@ int dsdn_prepare_hashes(struct dsdn_prepared *const *batches, uint32_t cnt, uint
         if (checks & DSDN_CHECK_BODY) {
             for (uint32_t i = 0; i < n; i++) {
                 const struct dsdn_batch *b = &batches[from + i]->batch;
-                jobs[i] = (struct dsdn_sha256_job){body_tag, b->body, sizeof body_tag - 1, b->header.body_len, hashes[i]};
+                jobs[i] = (struct dsdn_sha256_job){body_tag, b->body, sizeof body_tag - 1, b->header.body_len,
+                                                   hashes[i]};
             }
             dsdn_sha256_many(jobs, n);
         }
@@ -211,7 +218,8 @@ int dsdn_prepare_signatures(struct dsdn_prepared *p, bool batch, uint32_t from, 
         uint8_t message[32];
         dsdn_batch_message(p->batch.bytes, message);
         if (!dsdn_verify(cache, p->batch.header.publisher, message, p->batch.signature)) {
-            dsdn_fail(error, DSDN_E_SIGNATURE, "the batch signature does not verify under its publisher's key");
+            dsdn_fail(error, DSDN_E_SIGNATURE,
+                      "the batch signature does not verify under its publisher's key");
             return dsdn_error_in(error, p->batch.header.sequence), DSDN_E_SIGNATURE;
         }
     }

@@ -1,8 +1,9 @@
-/* prepare.h: everything about a batch that needs no state: framing, strict decoding, key hashes, body hash, event ids,
- * signatures.  It is what runs ahead of the engine on other threads; its result is what the engine judges and applies.
+/* prepare.h: everything about a batch that needs no state: framing, strict decoding, key hashes, body hash,
+ * event ids, signatures.  It is what runs ahead of the engine on other threads; its result is what the engine
+ * judges and applies.
  *
- * A prepared batch points into the record's bytes; both are reused from batch to batch, so nothing is allocated once the
- * largest batch was seen. */
+ * A prepared batch points into the record's bytes; both are reused from batch to batch, so nothing is
+ * allocated once the largest batch was seen. */
 #ifndef DSDN_STATEMACHINE_PREPARE_H
 #define DSDN_STATEMACHINE_PREPARE_H
 
@@ -30,8 +31,8 @@ struct dsdn_prepared {
     uint32_t reserve[DSDN_STATE_TABLES_MAX];      /* rows its events may insert, by table */
     uint64_t newest_type;                         /* highest `since` of the event types in it */
     uint16_t newest_event;                        /* an event that has it */
-    uint32_t takeover_cnt;                        /* AuthorityReplaced in authority bundles: one in a takeover batch, else none */
-    bool unknown_type;                            /* carries a type or version this program does not know ... */
+    uint32_t takeover_cnt; /* AuthorityReplaced in authority bundles: one in a takeover batch, else none */
+    bool unknown_type;     /* carries a type or version this program does not know ... */
     uint32_t unknown_bundle, unknown_index;       /* ... first here */
     uint16_t unknown_code;
     uint8_t unknown_version;
@@ -43,16 +44,18 @@ struct dsdn_prepared {
 
 void dsdn_prepared_free(struct dsdn_prepared *p);
 
-/* dsdn_prepare frames and decodes one batch.  seed is the engine's.  A batch that is not canonical gives MALFORMED (and
- * relatives) with sequence, bundle, event; an unknown type is no error here, the engine judges it. */
-int dsdn_prepare(struct dsdn_prepared *p, const struct dsdn_catalogue *catalogue, uint64_t seed, const uint8_t *bytes,
-                 size_t len, struct dsdn_error *error);
+/* dsdn_prepare frames and decodes one batch.  seed is the engine's.  A batch that is not canonical gives
+ * MALFORMED (and relatives) with sequence, bundle, event; an unknown type is no error here, the engine judges
+ * it. */
+int dsdn_prepare(struct dsdn_prepared *p, const struct dsdn_catalogue *catalogue, uint64_t seed,
+                 const uint8_t *bytes, size_t len, struct dsdn_error *error);
 
 /* dsdn_prepare_hashes does BODY and EVENT_IDS of cnt prepared batches together (interleaving pays). */
-int dsdn_prepare_hashes(struct dsdn_prepared *const *batches, uint32_t cnt, uint32_t checks, struct dsdn_error *error);
+int dsdn_prepare_hashes(struct dsdn_prepared *const *batches, uint32_t cnt, uint32_t checks,
+                        struct dsdn_error *error);
 
-/* dsdn_prepare_signatures verifies the batch's signature (publisher's key) when `batch` is set and those of bundles
- * [from, to) as far as they exist.  cache: of the calling thread. */
+/* dsdn_prepare_signatures verifies the batch's signature (publisher's key) when `batch` is set and those of
+ * bundles [from, to) as far as they exist.  cache: of the calling thread. */
 int dsdn_prepare_signatures(struct dsdn_prepared *p, bool batch, uint32_t from, uint32_t to,
                             struct dsdn_key_cache *cache, struct dsdn_error *error);
 

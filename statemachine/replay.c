@@ -3,8 +3,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-/* A ring of slots, oldest first.  A slot is FREE, BUSY (somebody reads, frames and hashes it), SIGNING (its signatures are
- * taken in portions by whoever is idle), or READY for the engine.  One mutex guards states; the work is outside it. */
+/* A ring of slots, oldest first.  A slot is FREE, BUSY (somebody reads, frames and hashes it), SIGNING (its
+ * signatures are taken in portions by whoever is idle), or READY for the engine.  One mutex guards states;
+ * the work is outside it. */
 enum { SLOTS = 16, GROUP = 4, PORTION = 32 };
 enum slot_state { FREE, BUSY, SIGNING, READY };
 
@@ -40,8 +41,8 @@ struct worker {
 
 static struct slot *slot_at(struct ring *r, uint64_t i) { return &r->slots[i % SLOTS]; }
 
-/* Says in which record a fault is.  Whoever saw only the batch may have counted from its start: that is no place in the
- * file, and bundle and event say it better. */
+/* Says in which record a fault is.  Whoever saw only the batch may have counted from its start: that is no
+ * place in the file, and bundle and event say it better. */
 static void locate(struct dsdn_error *error, const struct dsdn_record *record)
 {
     if (!error->file[0]) error->offset = DSDN_NO_OFFSET;
@@ -49,8 +50,8 @@ static void locate(struct dsdn_error *error, const struct dsdn_record *record)
     dsdn_error_in(error, record->sequence);
 }
 
-/* Reads up to `want` records into the slots from `first` on; returns how many slots hold something (a record or the
- * source's error). */
+/* Reads up to `want` records into the slots from `first` on; returns how many slots hold something (a record
+ * or the source's error). */
 static uint32_t read_group(struct ring *r, uint64_t first, uint32_t want, bool *ended)
 {
     for (uint32_t i = 0; i < want; i++) {
@@ -79,8 +80,8 @@ static void check_group(struct ring *r, uint64_t first, uint32_t cnt)
         if (s->rc) continue;
         s->rc = dsdn_record_check(&s->record, &s->error);
         if (!s->rc)
-            s->rc = dsdn_prepare(&s->prepared, catalogue, dsdn_engine_seed(r->engine), s->record.batch, s->record.len,
-                                 &s->error);
+            s->rc = dsdn_prepare(&s->prepared, catalogue, dsdn_engine_seed(r->engine), s->record.batch,
+                                 s->record.len, &s->error);
         if (!s->rc && s->prepared.batch.header.sequence != s->record.sequence)
             s->rc = dsdn_fail(&s->error, DSDN_E_CHAIN, "a record of sequence %llu holds batch %llu",
                               (unsigned long long)s->record.sequence,
@@ -110,11 +111,13 @@ static bool wants_signatures(const struct ring *r, const struct slot *s)
 static uint32_t portions(const struct slot *s) { return s->prepared.bundle_cnt / PORTION + 1; }
 
 /* One portion of a slot's signatures; the first one has the batch's own signature too. */
-static int verify_portion(struct slot *s, uint32_t portion, struct dsdn_key_cache *cache, struct dsdn_error *error)
+static int verify_portion(struct slot *s, uint32_t portion, struct dsdn_key_cache *cache,
+                          struct dsdn_error *error)
 {
     /* A takeover batch (publisher zero) carries a certificate instead, which the engine judges. */
     bool batch = portion == 0 && !dsdn_zero32(s->prepared.batch.header.publisher);
-    int rc = dsdn_prepare_signatures(&s->prepared, batch, portion * PORTION, (portion + 1) * PORTION, cache, error);
+    int rc = dsdn_prepare_signatures(&s->prepared, batch, portion * PORTION, (portion + 1) * PORTION, cache,
+                                     error);
     if (rc) locate(error, &s->record);
     return rc;
 }
@@ -214,7 +217,8 @@ static int apply_slot(struct ring *r, struct slot *s, struct dsdn_replay_result 
         if (!rc && o->rooted) rc = o->rooted(o->self, h->sequence, &roots, error);
     }
     if (!rc && o->interrupted && *o->interrupted)
-        rc = dsdn_fail(error, DSDN_E_INTERRUPTED, "stopped after batch %llu", (unsigned long long)h->sequence);
+        rc =
+            dsdn_fail(error, DSDN_E_INTERRUPTED, "stopped after batch %llu", (unsigned long long)h->sequence);
     return rc;
 }
 
@@ -232,7 +236,8 @@ static int apply_all(struct ring *r, struct dsdn_key_cache *cache, struct dsdn_r
             pthread_mutex_lock(&r->mutex);
             s->state = FREE;
             r->head++;
-            if (r->head == r->tail || (r->tail - r->head) % r->group == 0) pthread_cond_broadcast(&r->changed);
+            if (r->head == r->tail || (r->tail - r->head) % r->group == 0)
+                pthread_cond_broadcast(&r->changed);
         } else if (r->head == r->tail && r->ended && !r->reading) {
             break;
         } else if (!work(r, cache)) {
@@ -270,7 +275,8 @@ int dsdn_replay(struct dsdn_engine *e, struct dsdn_source *source, const struct 
         workers[i].ring = r;
         if (options->checks & DSDN_CHECK_SIGNATURES) {
             workers[i].cache = dsdn_key_cache_new(1u << 14);
-            if (!workers[i].cache) rc = dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for a cache of checked keys");
+            if (!workers[i].cache)
+                rc = dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for a cache of checked keys");
         }
         /* Worker 0 is the calling thread.  A thread that cannot be had costs speed, nothing else. */
         if (!rc && i && pthread_create(&workers[i].thread, NULL, work_all, &workers[i]) == 0) started = i;

@@ -1,16 +1,17 @@
-/* restored.c: whether rows that came from a checkpoint make a state that batches can be judged and applied by. */
+/* restored.c: whether rows that came from a checkpoint make a state that batches can be judged and applied
+ * by. */
 #include "statemachine/engine_internal.h"
 
 #include "log/genesis.h"
 
 static int out_of_range(const struct dsdn_parameter_desc *desc, int64_t value, struct dsdn_error *error)
 {
-    return dsdn_fail(error, DSDN_E_MALFORMED, "parameter %s is %lld; it is %lld to %lld", desc->name, (long long)value,
-                     (long long)desc->least, (long long)desc->most);
+    return dsdn_fail(error, DSDN_E_MALFORMED, "parameter %s is %lld; it is %lld to %lld", desc->name,
+                     (long long)value, (long long)desc->least, (long long)desc->most);
 }
 
-/* The engine divides by parameters and sizes by them, so the ranges that genesis and ParamChanged keep must hold here too.
- * Rows of other names are read by nobody. */
+/* The engine divides by parameters and sizes by them, so the ranges that genesis and ParamChanged keep must
+ * hold here too. Rows of other names are read by nobody. */
 static int check_parameters(const struct dsdn_state *s, struct dsdn_error *error)
 {
     for (uint32_t i = 0; i < DSDN_PARAMETER_CNT; i++) {
@@ -22,7 +23,8 @@ static int check_parameters(const struct dsdn_state *s, struct dsdn_error *error
     for (uint32_t row = 0; row < pending->row_end; row++) {
         const struct dsdn_sys_row_pending_param *p = dsdn_sys_pending_param_at(s, row);
         const struct dsdn_parameter_desc *desc = dsdn_parameter_find(p->name, p->name_len);
-        if (desc && (p->value < desc->least || p->value > desc->most)) return out_of_range(desc, p->value, error);
+        if (desc && (p->value < desc->least || p->value > desc->most))
+            return out_of_range(desc, p->value, error);
     }
     return DSDN_OK;
 }

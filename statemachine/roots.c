@@ -1,4 +1,5 @@
-/* roots.c: table roots, role roots, state root; and the row-change hash of a batch (protocol.md, section 11). */
+/* roots.c: table roots, role roots, state root; and the row-change hash of a batch (protocol.md, section
+ * 11). */
 #include "statemachine/engine_internal.h"
 
 #include "log/hash.h"
@@ -7,7 +8,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-/* Rows are hashed in groups: their encodings lie in one buffer, then all messages go through the interleaved kernels. */
+/* Rows are hashed in groups: their encodings lie in one buffer, then all messages go through the interleaved
+ * kernels. */
 enum { GROUP = 64 };
 
 /* Value hashes of rows[0..cnt) of a table into vh, and key hashes into kh (32 bytes each). */
@@ -34,7 +36,8 @@ static void *hash_rows(void *argument)
             *out = 3;
             jobs[i].head_len = 1 + desc->encode(w->state, row, out + 1, NULL);
             out += jobs[i].head_len;
-            jobs[n + i] = (struct dsdn_sha256_job){row, NULL, desc->key_len, 0, w->kh + 32 * (size_t)(from + i)};
+            jobs[n + i] =
+                (struct dsdn_sha256_job){row, NULL, desc->key_len, 0, w->kh + 32 * (size_t)(from + i)};
         }
         dsdn_sha256_many(jobs, n);
         dsdn_sha256_many(jobs + n, n);
@@ -49,7 +52,8 @@ static int hash_all(struct hash_work *w, unsigned threads, struct dsdn_error *er
 {
     size_t group = (size_t)GROUP * (1 + w->table->desc->value_max);
     w->buffer = malloc(group * 2);
-    if (!w->buffer) return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory to hash rows of %s", w->table->desc->name);
+    if (!w->buffer)
+        return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory to hash rows of %s", w->table->desc->name);
     struct hash_work half = *w;
     pthread_t thread;
     bool split = threads > 1 && w->cnt >= SPLIT_FROM;
@@ -71,11 +75,13 @@ static int hash_all(struct hash_work *w, unsigned threads, struct dsdn_error *er
 }
 
 /* Brings a table's tree up to date with the rows that changed. */
-static int flush_table(const struct dsdn_state *s, struct dsdn_table *t, unsigned threads, struct dsdn_error *error)
+static int flush_table(const struct dsdn_state *s, struct dsdn_table *t, unsigned threads,
+                       struct dsdn_error *error)
 {
     if (!t->tree) {
         t->tree = dsdn_tree_new();
-        if (!t->tree) return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for the tree of table %s", t->desc->name);
+        if (!t->tree)
+            return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for the tree of table %s", t->desc->name);
     }
     int rc = dsdn_tree_reserve(t->tree, t->row_cap, error);
     if (rc || !t->dirty_cnt) return rc;
@@ -84,7 +90,8 @@ static int flush_table(const struct dsdn_state *s, struct dsdn_table *t, unsigne
     if (!rows || !hashes) {
         free(rows);
         free(hashes);
-        return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory to hash %u rows of %s", t->dirty_cnt, t->desc->name);
+        return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory to hash %u rows of %s", t->dirty_cnt,
+                         t->desc->name);
     }
     for (uint32_t i = 0; i < t->dirty_cnt; i++)
         if (dsdn_table_live(t, t->dirty_rows[i])) rows[cnt++] = t->dirty_rows[i];
@@ -106,8 +113,10 @@ static int flush_table(const struct dsdn_state *s, struct dsdn_table *t, unsigne
     return rc;
 }
 
-/* Tables of a role in order of table id; roles in order of role id.  Both lists are short: selection by scanning. */
-void dsdn_roots_combine(const struct dsdn_table_desc *const *tables, uint32_t table_cnt, struct dsdn_roots *roots)
+/* Tables of a role in order of table id; roles in order of role id.  Both lists are short: selection by
+ * scanning. */
+void dsdn_roots_combine(const struct dsdn_table_desc *const *tables, uint32_t table_cnt,
+                        struct dsdn_roots *roots)
 {
     struct dsdn_sha256 state;
     dsdn_tag_init(&state, "dsdn/state/1");
@@ -144,7 +153,8 @@ void dsdn_roots_combine(const struct dsdn_table_desc *const *tables, uint32_t ta
     dsdn_sha256_final(&state, roots->state);
 }
 
-int dsdn_engine_root(struct dsdn_engine *e, unsigned threads, struct dsdn_roots *roots, struct dsdn_error *error)
+int dsdn_engine_root(struct dsdn_engine *e, unsigned threads, struct dsdn_roots *roots,
+                     struct dsdn_error *error)
 {
     int rc = dsdn_engine_track(e, error);
     if (rc) return rc;
@@ -225,4 +235,5 @@ bool dsdn_fingerprint_batch(struct dsdn_state *s, uint8_t out[32])
     free(changes);
     return true;
 }
-_Static_assert(offsetof(struct change, new_hash) == offsetof(struct change, key_hash) + 64, "hashed as one piece");
+_Static_assert(offsetof(struct change, new_hash) == offsetof(struct change, key_hash) + 64,
+               "hashed as one piece");

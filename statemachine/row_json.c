@@ -247,7 +247,8 @@ void dsdn_row_json(struct dsdn_text *text, const struct dsdn_state *s, uint32_t 
 
 /* ---- cells ---- */
 
-static void key_cell(struct dsdn_text *text, const struct dsdn_column *c, const uint8_t *p, struct dsdn_cell *cell)
+static void key_cell(struct dsdn_text *text, const struct dsdn_column *c, const uint8_t *p,
+                     struct dsdn_cell *cell)
 {
     uint8_t form = kinds[c->kind].form;
     if (form == NUMBER || form == DECIMAL) {

@@ -16,8 +16,14 @@ static const struct {
 #undef X
 };
 
-const char *dsdn_outcome_name(uint8_t number) { return number < DSDN_OUTCOME_CNT ? outcomes[number].name : "?"; }
-const char *dsdn_outcome_doc(uint8_t number) { return number < DSDN_OUTCOME_CNT ? outcomes[number].doc : "?"; }
+const char *dsdn_outcome_name(uint8_t number)
+{
+    return number < DSDN_OUTCOME_CNT ? outcomes[number].name : "?";
+}
+const char *dsdn_outcome_doc(uint8_t number)
+{
+    return number < DSDN_OUTCOME_CNT ? outcomes[number].doc : "?";
+}
 
 int dsdn_outcome_find(const char *name)
 {
@@ -75,7 +81,8 @@ static bool spans_find(const struct dsdn_event_desc *desc, const void *event, st
 }
 
 /* Feeds the payload with its signature fields zeroed.  Fields lie in payload order, so spans ascend. */
-static void hash_without(struct dsdn_sha256 *sum, const uint8_t *payload, uint32_t len, const struct spans *spans)
+static void hash_without(struct dsdn_sha256 *sum, const uint8_t *payload, uint32_t len,
+                         const struct spans *spans)
 {
     static const uint8_t zero[64];
     const uint8_t *at = payload, *end = payload + len;
@@ -88,8 +95,8 @@ static void hash_without(struct dsdn_sha256 *sum, const uint8_t *payload, uint32
 }
 
 int dsdn_embedded_message(const struct dsdn_event_desc *desc, uint8_t version, const char *field,
-                          const uint8_t genesis[32], const uint8_t author[32], uint64_t nonce, const uint8_t *payload,
-                          uint32_t len, uint8_t digest[32], struct dsdn_error *error)
+                          const uint8_t genesis[32], const uint8_t author[32], uint64_t nonce,
+                          const uint8_t *payload, uint32_t len, uint8_t digest[32], struct dsdn_error *error)
 {
     _Alignas(16) uint8_t event[DSDN_EVENT_STRUCT_MAX];
     struct spans spans;
@@ -102,7 +109,8 @@ int dsdn_embedded_message(const struct dsdn_event_desc *desc, uint8_t version, c
     const char *parts[] = {"dsdn/in/", desc->name, "/", field, "/1"};
     for (int i = 0; i < 5; i++) {
         size_t n = strlen(parts[i]);
-        if ((size_t)(tag + sizeof tag - at) <= n) return dsdn_fail(error, DSDN_E_TOO_LARGE, "the name %s is too long", field);
+        if ((size_t)(tag + sizeof tag - at) <= n)
+            return dsdn_fail(error, DSDN_E_TOO_LARGE, "the name %s is too long", field);
         memcpy(at, parts[i], n + 1);
         at += n;
     }
@@ -122,8 +130,8 @@ bool dsdn_embedded_valid(const struct dsdn_context *c, const char *field, const 
                          const uint8_t signature[64])
 {
     uint8_t digest[32];
-    return dsdn_embedded_message(c->event, c->event_version, field, c->genesis, c->author, c->nonce, c->payload,
-                                 c->payload_len, digest, NULL) == DSDN_OK &&
+    return dsdn_embedded_message(c->event, c->event_version, field, c->genesis, c->author, c->nonce,
+                                 c->payload, c->payload_len, digest, NULL) == DSDN_OK &&
            dsdn_verify(NULL, key, digest, signature);
 }
 

@@ -6,15 +6,16 @@
 
 #include <stdlib.h>
 
-int dsdn_state_init(struct dsdn_state *s, const struct dsdn_table_desc *const *descs, uint32_t table_cnt, uint64_t seed,
-                    uint32_t rows, struct dsdn_error *error)
+int dsdn_state_init(struct dsdn_state *s, const struct dsdn_table_desc *const *descs, uint32_t table_cnt,
+                    uint64_t seed, uint32_t rows, struct dsdn_error *error)
 {
     *s = (struct dsdn_state){.seed = seed};
     if (table_cnt > DSDN_STATE_TABLES_MAX)
         return dsdn_fail(error, DSDN_E_USAGE, "a catalogue of %u tables; at most %u fit", table_cnt,
                          DSDN_STATE_TABLES_MAX);
     s->table_cnt = table_cnt;
-    for (uint32_t i = 0; i < table_cnt; i++) s->tables[i].desc = descs[i]; /* indexes look at each other's descriptors */
+    for (uint32_t i = 0; i < table_cnt; i++)
+        s->tables[i].desc = descs[i]; /* indexes look at each other's descriptors */
     for (uint32_t i = 0; i < table_cnt; i++) {
         int rc = dsdn_table_init(&s->tables[i], s, i, descs[i], rows, error);
         if (rc) return rc;
@@ -37,8 +38,8 @@ void dsdn_state_settle(struct dsdn_state *s)
     s->settling = false;
 }
 
-uint8_t *dsdn_state_put_ref(const struct dsdn_state *s, uint32_t table, uint32_t row, const uint32_t *const *ranks,
-                            uint8_t *out)
+uint8_t *dsdn_state_put_ref(const struct dsdn_state *s, uint32_t table, uint32_t row,
+                            const uint32_t *const *ranks, uint8_t *out)
 {
     if (ranks) {
         dsdn_store32(out, ranks[table][row]);
@@ -56,8 +57,9 @@ uint8_t *dsdn_state_put_refs(const struct dsdn_state *s, uint32_t table, const u
     uint32_t len = t->desc->key_len, size = t->desc->row_size, order[255];
     for (uint32_t i = 0; i < cnt; i++) { /* insertion sort: sets are small */
         uint32_t j = i;
-        for (; j > 0 && (ranks ? ranks[table][order[j - 1]] > ranks[table][rows[i]]
-                               : memcmp(dsdn_row_at(t, order[j - 1], size), dsdn_row_at(t, rows[i], size), len) > 0);
+        for (; j > 0 &&
+               (ranks ? ranks[table][order[j - 1]] > ranks[table][rows[i]]
+                      : memcmp(dsdn_row_at(t, order[j - 1], size), dsdn_row_at(t, rows[i], size), len) > 0);
              j--)
             order[j] = order[j - 1];
         order[j] = rows[i];
@@ -91,15 +93,4 @@ void dsdn_state_remember(struct dsdn_state *s, const struct dsdn_table *t, uint3
     *old = (struct dsdn_old_value){.table = (uint16_t)t->number, .row = row};
     memcpy(old->key, dsdn_row_at(t, row, t->desc->row_size), t->desc->key_len);
     if (existed) dsdn_state_value_hash(s, t->number, row, old->value_hash);
-}
-
-size_t dsdn_state_memory(const struct dsdn_state *s)
-{
-    size_t sum = 0;
-    for (uint32_t i = 0; i < s->table_cnt; i++) {
-        const struct dsdn_table *t = &s->tables[i];
-        for (int k = 0; k < DSDN_TABLE_PAGES; k++) sum += t->pages[k].len;
-        sum += t->tree ? dsdn_tree_memory(t->tree) : 0;
-    }
-    return sum;
 }

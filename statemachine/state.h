@@ -26,28 +26,26 @@ struct dsdn_old_value {
 };
 
 /* dsdn_state_init makes the tables of table_cnt descriptors, each with room for `rows` rows. */
-int dsdn_state_init(struct dsdn_state *s, const struct dsdn_table_desc *const *descs, uint32_t table_cnt, uint64_t seed,
-                    uint32_t rows, struct dsdn_error *error);
+int dsdn_state_init(struct dsdn_state *s, const struct dsdn_table_desc *const *descs, uint32_t table_cnt,
+                    uint64_t seed, uint32_t rows, struct dsdn_error *error);
 void dsdn_state_free(struct dsdn_state *s);
 
-/* dsdn_state_remember records what a row was before the batch first touches it (fingerprint mode); `existed` is false for
- * a row that is being inserted. */
+/* dsdn_state_remember records what a row was before the batch first touches it (fingerprint mode); `existed`
+ * is false for a row that is being inserted. */
 void dsdn_state_remember(struct dsdn_state *s, const struct dsdn_table *t, uint32_t row, bool existed);
 
-/* dsdn_state_settle returns edited rows into their ordered indexes.  The engine calls it after every event. */
+/* dsdn_state_settle returns edited rows into their ordered indexes.  The engine calls it after every
+ * event. */
 void dsdn_state_settle(struct dsdn_state *s);
 
 /* Encoding references (used by generated encoders): the key of row `row` of table `table`, or its rank. */
-uint8_t *dsdn_state_put_ref(const struct dsdn_state *s, uint32_t table, uint32_t row, const uint32_t *const *ranks,
-                            uint8_t *out);
+uint8_t *dsdn_state_put_ref(const struct dsdn_state *s, uint32_t table, uint32_t row,
+                            const uint32_t *const *ranks, uint8_t *out);
 /* cnt references as a set in key order: u8 cnt, then keys or ranks, ascending. */
 uint8_t *dsdn_state_put_refs(const struct dsdn_state *s, uint32_t table, const uint32_t *rows, uint32_t cnt,
                              const uint32_t *const *ranks, uint8_t *out);
 
 /* dsdn_state_value_hash: SHA-256(0x03 || value), see tree.h. */
 void dsdn_state_value_hash(const struct dsdn_state *s, uint32_t table, uint32_t row, uint8_t out[32]);
-
-/* Bytes of memory of all rows, slots, indexes and trees. */
-size_t dsdn_state_memory(const struct dsdn_state *s);
 
 #endif

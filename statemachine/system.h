@@ -1,4 +1,5 @@
-/* system.h: the system tables as C (dsdn_sys_nonce_find, ...), the same in every catalogue.  system.def is the list. */
+/* system.h: the system tables as C (dsdn_sys_nonce_find, ...), the same in every catalogue.  system.def is
+ * the list. */
 #ifndef DSDN_STATEMACHINE_SYSTEM_H
 #define DSDN_STATEMACHINE_SYSTEM_H
 
@@ -16,6 +17,9 @@
 #define DSDN_EMERGENCY_SET 0xFFFFFFFFu
 
 /* The head row: there is exactly one, row 0, from genesis on. */
-static inline const struct dsdn_sys_row_head *dsdn_head(const struct dsdn_state *s) { return dsdn_sys_head_at(s, 0); }
+static inline const struct dsdn_sys_row_head *dsdn_head(const struct dsdn_state *s)
+{
+    return dsdn_sys_head_at(s, 0);
+}
 
 #endif

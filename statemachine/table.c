@@ -18,7 +18,8 @@ static uint32_t index_count(const struct dsdn_table_desc *desc)
 /* ---- ordered indexes ---- */
 
 /* Numbers are big-endian in index keys, strings zero-padded, references the key they stand for. */
-static uint8_t *index_column(const struct dsdn_table *t, const struct dsdn_column *c, const uint8_t *row, uint8_t *out)
+static uint8_t *index_column(const struct dsdn_table *t, const struct dsdn_column *c, const uint8_t *row,
+                             uint8_t *out)
 {
     const uint8_t *value = row + c->offset;
     if (c->key) {
@@ -56,18 +57,22 @@ uint32_t dsdn_index_key(const struct dsdn_table *t, uint32_t i, uint32_t row, ui
     const struct dsdn_column *columns = t->desc->columns();
     const uint8_t *bytes = dsdn_row_at(t, row, t->desc->row_size);
     uint8_t *p = out;
-    for (uint32_t c = 0; c < index->column_cnt; c++) p = index_column(t, &columns[index->columns[c]], bytes, p);
+    for (uint32_t c = 0; c < index->column_cnt; c++)
+        p = index_column(t, &columns[index->columns[c]], bytes, p);
     memcpy(p, bytes, t->desc->key_len);
     return (uint32_t)(p - out) + t->desc->key_len;
 }
 
-#define DEFINE_INDEX_KEY(n)                                                                                    \
-    static void index_key_##n(const void *context, uint32_t row, uint8_t *out) { dsdn_index_key(context, n, row, out); }
+#define DEFINE_INDEX_KEY(n)                                                                                  \
+    static void index_key_##n(const void *context, uint32_t row, uint8_t *out)                               \
+    {                                                                                                        \
+        dsdn_index_key(context, n, row, out);                                                                \
+    }
 DEFINE_INDEX_KEY(0)
 DEFINE_INDEX_KEY(1)
 DEFINE_INDEX_KEY(2)
-static void (*const index_keys[DSDN_INDEX_MAX])(const void *, uint32_t, uint8_t *) = {index_key_0, index_key_1,
-                                                                                      index_key_2};
+static void (*const index_keys[DSDN_INDEX_MAX])(const void *, uint32_t,
+                                                uint8_t *) = {index_key_0, index_key_1, index_key_2};
 
 static uint32_t index_key_len(const struct dsdn_table *t, uint32_t i)
 {
@@ -190,7 +195,8 @@ int dsdn_table_reserve(struct dsdn_table *t, uint32_t extra, struct dsdn_error *
 {
     uint64_t need = (uint64_t)t->row_end + (extra > t->free_cnt ? extra - t->free_cnt : 0);
     if (need > UINT32_MAX / 2)
-        return dsdn_fail(error, DSDN_E_NO_MEMORY, "table %s is full: %llu rows", t->desc->name, (unsigned long long)need);
+        return dsdn_fail(error, DSDN_E_NO_MEMORY, "table %s is full: %llu rows", t->desc->name,
+                         (unsigned long long)need);
     int rc = grow_slots(t, (uint64_t)t->live_cnt + extra, error);
     if (!rc && need > t->row_cap) {
         uint64_t cap = (uint64_t)t->row_cap + t->row_cap / 2;
@@ -218,14 +224,15 @@ int dsdn_table_track(struct dsdn_table *t, struct dsdn_error *error)
     return DSDN_OK;
 }
 
-int dsdn_table_init(struct dsdn_table *t, struct dsdn_state *s, uint32_t number, const struct dsdn_table_desc *desc,
-                    uint32_t rows, struct dsdn_error *error)
+int dsdn_table_init(struct dsdn_table *t, struct dsdn_state *s, uint32_t number,
+                    const struct dsdn_table_desc *desc, uint32_t rows, struct dsdn_error *error)
 {
     *t = (struct dsdn_table){.desc = desc, .state = s, .number = number, .row_size = desc->row_size};
     t->indexed = index_count(desc) > 0;
     for (uint32_t i = 0; i < index_count(desc); i++) {
         t->index[i] = dsdn_ordered_new(index_key_len(t, i), index_keys[i], t);
-        if (!t->index[i]) return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for an index of table %s", desc->name);
+        if (!t->index[i])
+            return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for an index of table %s", desc->name);
     }
     return dsdn_table_reserve(t, rows ? rows : 1, error);
 }

@@ -1,12 +1,12 @@
 /* table.h: one table of typed rows: dense rows, an open-addressing index by key, optional ordered indexes.
  *
- * A row is a C struct of fixed size whose first key_len bytes are its encoded key (numbers in keys are big-endian, so the
- * order of bytes is the order of keys).  Rows are named by a 32-bit row number; row numbers are private to one process and
- * never appear in any encoding.  Memory is reserved before a batch (dsdn_table_reserve), so that inserting cannot fail;
- * pointers to rows are valid until the next reserve.
+ * A row is a C struct of fixed size whose first key_len bytes are its encoded key (numbers in keys are
+ * big-endian, so the order of bytes is the order of keys).  Rows are named by a 32-bit row number; row
+ * numbers are private to one process and never appear in any encoding.  Memory is reserved before a batch
+ * (dsdn_table_reserve), so that inserting cannot fail; pointers to rows are valid until the next reserve.
  *
- * Slots hold the low 32 bits of the key's hash and the row number + 1.  The hash is seeded per process, so nobody can
- * choose keys that collide; nothing that leaves the process depends on it. */
+ * Slots hold the low 32 bits of the key's hash and the row number + 1.  The hash is seeded per process, so
+ * nobody can choose keys that collide; nothing that leaves the process depends on it. */
 #ifndef DSDN_STATEMACHINE_TABLE_H
 #define DSDN_STATEMACHINE_TABLE_H
 
@@ -35,7 +35,7 @@ struct dsdn_column {
     const char *name;
     enum dsdn_column_kind kind;
     bool key;
-    uint16_t offset; /* in the row; of a str or refs column: of its first item, the count being at count_offset */
+    uint16_t offset; /* in the row; of a str or refs column: of its first item, counted at count_offset */
     uint16_t count_offset;
     uint16_t max;        /* longest str or bytes, most refs; bytes of a key column */
     uint16_t target;     /* table index of ref, opt_ref, refs */
@@ -55,17 +55,26 @@ struct dsdn_table_desc {
     uint32_t row_size, key_len, value_max;
     const struct dsdn_column *(*columns)(void); /* ends with a column whose name is NULL */
     struct dsdn_index_desc indexes[DSDN_INDEX_MAX + 1]; /* ends with an entry whose name is NULL */
-    /* Write the value (all columns but the key) and return its length.  ranks NULL: references are keys, the form that is
-     * hashed.  ranks[t][row]: references are the rank of the row in key order, the form of checkpoints. */
-    uint32_t (*encode)(const struct dsdn_state *s, const void *row, uint8_t *out, const uint32_t *const *ranks);
-    /* Read a row (key, then value in rank form) of a checkpoint; limits[t] is the number of rows of table t.  Returns the
-     * byte behind it, or NULL when it is not canonical. */
+    /* Write the value (all columns but the key) and return its length.  ranks NULL: references are keys, the
+     * form that is hashed.  ranks[t][row]: references are the rank of the row in key order, the form of
+     * checkpoints. */
+    uint32_t (*encode)(const struct dsdn_state *s, const void *row, uint8_t *out,
+                       const uint32_t *const *ranks);
+    /* Read a row (key, then value in rank form) of a checkpoint; limits[t] is the number of rows of table t.
+     * Returns the byte behind it, or NULL when it is not canonical. */
     const uint8_t *(*restore)(const uint8_t *p, const uint8_t *end, void *row, const uint32_t *limits);
 };
 
 enum {
-    DSDN_PAGES_SLOTS, DSDN_PAGES_ROWS, DSDN_PAGES_LIVE, DSDN_PAGES_FREE, DSDN_PAGES_DIRTY, DSDN_PAGES_DIRTY_ROWS,
-    DSDN_PAGES_UNSETTLED, DSDN_PAGES_TOUCHED, DSDN_TABLE_PAGES
+    DSDN_PAGES_SLOTS,
+    DSDN_PAGES_ROWS,
+    DSDN_PAGES_LIVE,
+    DSDN_PAGES_FREE,
+    DSDN_PAGES_DIRTY,
+    DSDN_PAGES_DIRTY_ROWS,
+    DSDN_PAGES_UNSETTLED,
+    DSDN_PAGES_TOUCHED,
+    DSDN_TABLE_PAGES
 };
 
 struct dsdn_table {
@@ -87,7 +96,7 @@ struct dsdn_table {
     struct dsdn_ordered *index[DSDN_INDEX_MAX];
     uint32_t *unsettled; /* rows taken out of their indexes while they are edited */
     uint32_t unsettled_cnt;
-    uint64_t *touched;      /* bit per row: old value recorded in this batch, when the state takes fingerprints */
+    uint64_t *touched; /* bit per row: old value recorded in this batch, when the state takes fingerprints */
     struct dsdn_tree *tree; /* NULL until a root is asked for */
     uint32_t number;        /* index in the state */
     struct dsdn_pages pages[DSDN_TABLE_PAGES]; /* what slots, rows, live, ... point into */
@@ -101,7 +110,8 @@ static inline uint64_t dsdn_key_mix(uint64_t a, uint64_t b)
     return (uint64_t)m ^ (uint64_t)(m >> 64);
 }
 
-/* dsdn_key_hash_pair is dsdn_key_hash of two 32-byte keys, one behind the other, without copying them together. */
+/* dsdn_key_hash_pair is dsdn_key_hash of two 32-byte keys, one behind the other, without copying them
+ * together. */
 static inline uint64_t dsdn_key_hash_pair(uint64_t seed, const uint8_t *a, const uint8_t *b)
 {
     uint64_t h = seed ^ 64;
@@ -133,8 +143,8 @@ static inline uint8_t *dsdn_row_at(const struct dsdn_table *t, uint32_t row, uin
     return t->rows + (size_t)row * row_size;
 }
 
-/* dsdn_table_find returns the row with this key, or DSDN_NO_ROW.  key_len and row_size are the table's (constants at every
- * typed call, so the comparison is inlined); hash is dsdn_key_hash of the key. */
+/* dsdn_table_find returns the row with this key, or DSDN_NO_ROW.  key_len and row_size are the table's
+ * (constants at every typed call, so the comparison is inlined); hash is dsdn_key_hash of the key. */
 static inline uint32_t dsdn_table_find(const struct dsdn_table *t, const uint8_t *key, uint32_t key_len,
                                        uint32_t row_size, uint64_t hash)
 {
@@ -144,17 +154,20 @@ static inline uint32_t dsdn_table_find(const struct dsdn_table *t, const uint8_t
         if (!slot) return DSDN_NO_ROW;
         if ((uint32_t)(slot >> 32) != tag) continue;
         const uint8_t *row = dsdn_row_at(t, (uint32_t)slot - 1, row_size);
-        if (key_len == 32 ? dsdn_equal32(row, key) : memcmp(row, key, key_len) == 0) return (uint32_t)slot - 1;
+        if (key_len == 32 ? dsdn_equal32(row, key) : memcmp(row, key, key_len) == 0)
+            return (uint32_t)slot - 1;
     }
 }
 
 /* Always inlined: gcc takes a function that only prefetches for one without effect and drops calls of it. */
-__attribute__((always_inline)) static inline void dsdn_table_prefetch_slot(const struct dsdn_table *t, uint64_t hash)
+__attribute__((always_inline)) static inline void dsdn_table_prefetch_slot(const struct dsdn_table *t,
+                                                                           uint64_t hash)
 {
     __builtin_prefetch(&t->slots[(uint32_t)hash & t->slot_mask]);
 }
 
-__attribute__((always_inline)) static inline void dsdn_table_prefetch_row(const struct dsdn_table *t, uint64_t hash)
+__attribute__((always_inline)) static inline void dsdn_table_prefetch_row(const struct dsdn_table *t,
+                                                                          uint64_t hash)
 {
     uint64_t slot = t->slots[(uint32_t)hash & t->slot_mask];
     if (!slot) return;
@@ -171,8 +184,9 @@ static inline bool dsdn_table_live(const struct dsdn_table *t, uint32_t row)
 /* Slow path of dsdn_table_edit: remember that the row changed. */
 void dsdn_table_mark(struct dsdn_table *t, uint32_t row);
 
-/* dsdn_table_edit hands out a row for writing.  The key and the columns of ordered indexes must not change through it;
- * dsdn_table_edit_indexed is for those: it takes the row out of its ordered indexes until dsdn_state_settle. */
+/* dsdn_table_edit hands out a row for writing.  The key and the columns of ordered indexes must not change
+ * through it; dsdn_table_edit_indexed is for those: it takes the row out of its ordered indexes until
+ * dsdn_state_settle. */
 static inline void *dsdn_table_edit(struct dsdn_table *t, uint32_t row, uint32_t row_size)
 {
     if (t->track) dsdn_table_mark(t, row);
@@ -180,8 +194,8 @@ static inline void *dsdn_table_edit(struct dsdn_table *t, uint32_t row, uint32_t
 }
 void *dsdn_table_edit_indexed(struct dsdn_table *t, uint32_t row);
 
-/* dsdn_table_insert adds a row for a key that is absent (the caller looked) and room was reserved for.  All columns are
- * zero.  Returns its number. */
+/* dsdn_table_insert adds a row for a key that is absent (the caller looked) and room was reserved for.  All
+ * columns are zero.  Returns its number. */
 uint32_t dsdn_table_insert(struct dsdn_table *t, const uint8_t *key, uint64_t hash);
 
 /* dsdn_table_erase removes a live row.  No other row may refer to it. */
@@ -190,19 +204,22 @@ void dsdn_table_erase(struct dsdn_table *t, uint32_t row);
 /* dsdn_table_track starts marking rows that change; every row there is counts as changed. */
 int dsdn_table_track(struct dsdn_table *t, struct dsdn_error *error);
 
-/* dsdn_table_reserve makes room for `extra` more rows, so that as many inserts cannot fail.  Row pointers move. */
+/* dsdn_table_reserve makes room for `extra` more rows, so that as many inserts cannot fail.  Row pointers
+ * move. */
 int dsdn_table_reserve(struct dsdn_table *t, uint32_t extra, struct dsdn_error *error);
 
 /* dsdn_table_init makes an empty table with room for `rows` rows. */
-int dsdn_table_init(struct dsdn_table *t, struct dsdn_state *s, uint32_t number, const struct dsdn_table_desc *desc,
-                    uint32_t rows, struct dsdn_error *error);
+int dsdn_table_init(struct dsdn_table *t, struct dsdn_state *s, uint32_t number,
+                    const struct dsdn_table_desc *desc, uint32_t rows, struct dsdn_error *error);
 void dsdn_table_free(struct dsdn_table *t);
 
-/* dsdn_table_fill gives an empty table exactly `rows` live rows, numbered from 0 and all zero, none of them in the index by
- * key yet.  The caller writes each row, key included, and has it entered before the table is used. */
+/* dsdn_table_fill gives an empty table exactly `rows` live rows, numbered from 0 and all zero, none of them
+ * in the index by key yet.  The caller writes each row, key included, and has it entered before the table is
+ * used. */
 int dsdn_table_fill(struct dsdn_table *t, uint32_t rows, struct dsdn_error *error);
-/* dsdn_table_enter puts rows [first, first + cnt) of a filled table into the index by key.  Several threads may enter
- * different rows of one table at a time.  That no two rows have one key is the caller's to check. */
+/* dsdn_table_enter puts rows [first, first + cnt) of a filled table into the index by key.  Several threads
+ * may enter different rows of one table at a time.  That no two rows have one key is the caller's to
+ * check. */
 void dsdn_table_enter(struct dsdn_table *t, uint32_t first, uint32_t cnt);
 
 /* dsdn_table_index_all fills the (empty) ordered indexes from the rows: after a restore. */
@@ -211,11 +228,12 @@ int dsdn_table_index_all(struct dsdn_table *t, struct dsdn_error *error);
 /* dsdn_table_settle puts edited rows back into the ordered indexes. */
 void dsdn_table_settle(struct dsdn_table *t);
 
-/* dsdn_table_sorted returns a new array (malloc, the caller frees) of the live_cnt row numbers in key order. */
+/* dsdn_table_sorted returns a new array (malloc, the caller frees) of the live_cnt row numbers in key
+ * order. */
 int dsdn_table_sorted(const struct dsdn_table *t, uint32_t **rows, struct dsdn_error *error);
 
-/* dsdn_index_key writes the key of a row in ordered index i: its columns in comparable form, then the primary key.
- * Returns the length (the same for all rows). */
+/* dsdn_index_key writes the key of a row in ordered index i: its columns in comparable form, then the primary
+ * key. Returns the length (the same for all rows). */
 uint32_t dsdn_index_key(const struct dsdn_table *t, uint32_t i, uint32_t row, uint8_t *out);
 
 /* A walk through an ordered index, in key order.  Editing rows during the walk ends it. */
@@ -226,8 +244,8 @@ struct dsdn_walk {
     uint32_t prefix_len;
 };
 
-/* dsdn_walk_begin starts at the first row whose index key is >= prefix, and ends after the last that begins with it
- * (prefix_len 0: all rows). */
+/* dsdn_walk_begin starts at the first row whose index key is >= prefix, and ends after the last that begins
+ * with it (prefix_len 0: all rows). */
 void dsdn_walk_begin(struct dsdn_walk *w, const struct dsdn_table *t, uint32_t index, const uint8_t *prefix,
                      uint32_t prefix_len);
 /* dsdn_walk_next returns the next row, or DSDN_NO_ROW at the end. */

@@ -205,8 +205,8 @@ static void hash_buckets(struct dsdn_tree *t, const uint32_t *list, size_t cnt)
 
 /* ---- upper levels -------------------------------------------------------------------------------------- */
 
-/* Replaces an ascending list of nodes of one depth by their parents, and computes those.  Returns how many.
- */
+/* Replaces an ascending list of nodes of one depth by their parents, and computes those.  Returns how
+ * many. */
 static size_t hash_parents(struct dsdn_tree *t, uint32_t *list, size_t cnt)
 {
     const uint8_t *in[BATCH];

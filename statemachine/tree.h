@@ -30,8 +30,8 @@ int dsdn_tree_reserve(struct dsdn_tree *t, uint32_t row_end, struct dsdn_error *
 bool dsdn_tree_has(const struct dsdn_tree *t, uint32_t row);
 
 /* dsdn_tree_insert adds a leaf for a row that has none, with its key hash, which no other leaf may have (the
- * process stops on either mistake).  The leaf has no value: dsdn_tree_set must follow before the next root.
- */
+ * process stops on either mistake).  The leaf has no value: dsdn_tree_set must follow before the next
+ * root. */
 void dsdn_tree_insert(struct dsdn_tree *t, uint32_t row, const uint8_t kh[32]);
 /* dsdn_tree_set sets the value hash of `cnt` rows that have leaves: vh[i] (32 bytes each) for rows[i].  Leaf
  * hashes are computed here, interleaved.  rows are distinct. */

@@ -19,8 +19,8 @@ static void point_at_blocks(struct dsdn_tree *t)
     t->dirty_words = t->blocks[BLOCK_DIRTY_WORDS].start;
 }
 
-/* Makes the blocks large enough.  Blocks that have grown before one fails stay so: they are only too large.
- */
+/* Makes the blocks large enough.  Blocks that have grown before one fails stay so: they are only too
+ * large. */
 static int grow_blocks(struct dsdn_tree *t, size_t row_cap, unsigned depth, struct dsdn_error *error)
 {
     size_t bucket_cnt = (size_t)1 << depth;
@@ -67,8 +67,8 @@ size_t dsdn_tree_memory(const struct dsdn_tree *t)
     return sum;
 }
 
-/* Fetches what splitting a bucket will read: the chain's first leaf, and the second once the first is there.
- */
+/* Fetches what splitting a bucket will read: the chain's first leaf, and the second once the first is
+ * there. */
 static void prefetch_chain(const struct dsdn_tree *t, uint32_t near, uint32_t far)
 {
     if (t->heads[far]) {
@@ -118,8 +118,8 @@ static void deepen(struct dsdn_tree *t)
 int dsdn_tree_reserve(struct dsdn_tree *t, uint32_t row_end, struct dsdn_error *error)
 {
     if (row_end <= t->row_cap) return DSDN_OK;
-    /* An eighth more than before at least, so that growing row by row does not move page tables every time.
-     */
+    /* An eighth more than before at least, so that growing row by row does not move page tables every
+     * time. */
     uint64_t row_cap = (uint64_t)t->row_cap + t->row_cap / 8;
     if (row_cap > UINT32_MAX) row_cap = UINT32_MAX;
     if (row_cap < row_end) row_cap = row_end;

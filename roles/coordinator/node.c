@@ -1,5 +1,5 @@
-/* node.c: the node registry (docs/reference/events.md, family node; requirements COORD-1, GATE-1..6).  Stake cannot be
- * judged yet (feature level 0), so a registered node is Pending until NodeStatusSet lets it in. */
+/* node.c: the node registry (docs/reference/events.md, family node; requirements COORD-1, GATE-1..6).  Stake
+ * cannot be judged yet (feature level 0), so a registered node is Pending until NodeStatusSet lets it in. */
 #include "roles/reducers.h"
 
 static void zone_key(struct dsdn_view name, uint8_t key[32])

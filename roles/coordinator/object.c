@@ -1,5 +1,5 @@
-/* object.c: objects, their chunks, and their deletion (docs/reference/events.md, family chunk; requirements COORD-3, STOR-6,
- * STOR-10).
+/* object.c: objects, their chunks, and their deletion (docs/reference/events.md, family chunk; requirements
+ * COORD-3, STOR-6, STOR-10).
  *
  * A chunk belongs to one place of one object: the same bytes twice need two encryptions.  That keeps one
  * owner, one replication factor and one deletion for each chunk. */

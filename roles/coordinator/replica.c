@@ -1,5 +1,5 @@
-/* replica.c: replicas: assigned -> live -> suspect -> live or removed (docs/reference/events.md, family chunk; requirements
- * COORD-5, COORD-6, STOR-7, STOR-9).
+/* replica.c: replicas: assigned -> live -> suspect -> live or removed (docs/reference/events.md, family
+ * chunk; requirements COORD-5, COORD-6, STOR-7, STOR-9).
  *
  * Placement rules here are those any plan must keep: the node is an Active storage node with room, its
  * certificate and binding hold, no other assigned or live replica of the chunk is in its zone, and the object
@@ -121,7 +121,8 @@ static dsdn_outcome assign(struct dsdn_context *c, const struct plan *plan)
     dsdn_outcome can = node_can_store(c, node, known->size);
     if (can) return can;
     uint8_t rf = dsdn_object_at(s, known->object)->rf;
-    if (known->holders_cnt >= (rf < DSDN_HOLDER_MAX ? rf : DSDN_HOLDER_MAX)) return DSDN_UNMET(REPLICAS_ENOUGH);
+    if (known->holders_cnt >= (rf < DSDN_HOLDER_MAX ? rf : DSDN_HOLDER_MAX))
+        return DSDN_UNMET(REPLICAS_ENOUGH);
     if (zone_taken(s, known, node->zone)) return DSDN_UNMET(ZONE_TAKEN);
 
     struct dsdn_row_replica *r = dsdn_replica_edit(s, dsdn_replica_insert_hashed(s, plan->key, plan->hash));

@@ -9,8 +9,8 @@
 enum { EVENT_HEADER = 20, BUFFER = 1 << 20 };
 #define TYPE_BASE 0x1F00u
 
-int neutral_genesis(const uint8_t header[NEUTRAL_FILE_HEADER], struct dsdn_genesis *genesis, struct dsdn_sign_key *key,
-                    struct dsdn_error *error)
+int neutral_genesis(const uint8_t header[NEUTRAL_FILE_HEADER], struct dsdn_genesis *genesis,
+                    struct dsdn_sign_key *key, struct dsdn_error *error)
 {
     static const uint8_t zero[32];
     uint8_t seed[32];
@@ -36,14 +36,15 @@ int neutral_export_header(const struct dsdn_genesis *genesis, uint8_t header[NEU
 {
     const struct dsdn_ev_genesis_declared *g = &genesis->event;
     if (g->network_id.len != sizeof NEUTRAL_NETWORK - 1 ||
-        memcmp(g->network_id.bytes, NEUTRAL_NETWORK, g->network_id.len) != 0 || g->profile.len != NEUTRAL_FILE_HEADER)
+        memcmp(g->network_id.bytes, NEUTRAL_NETWORK, g->network_id.len) != 0 ||
+        g->profile.len != NEUTRAL_FILE_HEADER)
         return dsdn_fail(error, DSDN_E_NOT_FOUND, "this log was not imported from a bench file");
     memcpy(header, g->profile.bytes, NEUTRAL_FILE_HEADER);
     return DSDN_OK;
 }
 
-/* Record body (behind the 20-byte event header) to payload: the timestamp goes first, lengths become varints, zero fields
- * go.  Returns the payload's length, 0 when the record breaks the format. */
+/* Record body (behind the 20-byte event header) to payload: the timestamp goes first, lengths become varints,
+ * zero fields go.  Returns the payload's length, 0 when the record breaks the format. */
 static uint32_t to_payload(const uint8_t *record, uint32_t len, uint8_t *out)
 {
     const uint8_t *body = record + EVENT_HEADER;
@@ -82,7 +83,8 @@ static uint32_t to_payload(const uint8_t *record, uint32_t len, uint8_t *out)
     }
 }
 
-uint32_t neutral_export_record(uint16_t type, uint64_t ordinal, const uint8_t *payload, uint32_t len, uint8_t *out)
+uint32_t neutral_export_record(uint16_t type, uint64_t ordinal, const uint8_t *payload, uint32_t len,
+                               uint8_t *out)
 {
     uint8_t *record = out + 4, *body = record + EVENT_HEADER;
     const uint8_t *from = payload + 8, *end = payload + len, *text;
@@ -151,15 +153,20 @@ static int take_record(struct import *im, const uint8_t *record, uint32_t len, s
     uint8_t payload[NEUTRAL_RECORD_MAX];
     uint32_t n = record[1] == 1 && dsdn_load16(record + 2) == 0 ? to_payload(record, len, payload) : 0;
     uint64_t time_ms = dsdn_load64(record + 12);
-    if (!n) return dsdn_fail(error, DSDN_E_MALFORMED, "record %llu breaks the bench format", (unsigned long long)im->ordinal);
+    if (!n)
+        return dsdn_fail(error, DSDN_E_MALFORMED, "record %llu breaks the bench format",
+                         (unsigned long long)im->ordinal);
     if (dsdn_load64(record + 4) != im->ordinal)
-        return dsdn_fail(error, DSDN_E_MALFORMED, "record %llu has sequence %llu", (unsigned long long)im->ordinal,
-                         (unsigned long long)dsdn_load64(record + 4));
+        return dsdn_fail(error, DSDN_E_MALFORMED, "record %llu has sequence %llu",
+                         (unsigned long long)im->ordinal, (unsigned long long)dsdn_load64(record + 4));
     if (time_ms < im->last_ms)
-        return dsdn_fail(error, DSDN_E_MALFORMED, "the timestamp of record %llu falls", (unsigned long long)im->ordinal);
+        return dsdn_fail(error, DSDN_E_MALFORMED, "the timestamp of record %llu falls",
+                         (unsigned long long)im->ordinal);
     int rc = DSDN_OK;
-    if (im->open && (im->open == im->per_batch || dsdn_batch_builder_size(im->builder) + n > 1u << 20)) rc = flush(im, error);
-    if (!rc && !im->open) rc = dsdn_batch_builder_begin(im->builder, DSDN_BUNDLE_AUTHORITY, nobody, 0, 0, error);
+    if (im->open && (im->open == im->per_batch || dsdn_batch_builder_size(im->builder) + n > 1u << 20))
+        rc = flush(im, error);
+    if (!rc && !im->open)
+        rc = dsdn_batch_builder_begin(im->builder, DSDN_BUNDLE_AUTHORITY, nobody, 0, 0, error);
     if (!rc)
         rc = dsdn_batch_builder_event(im->builder, (uint16_t)(TYPE_BASE + record[0]), 1, payload, n, error);
     im->header.time_ms = im->last_ms = time_ms;
@@ -214,10 +221,14 @@ static int import_records(struct import *im, int fd, uint64_t body_len, uint64_t
 }
 
 int neutral_import(int fd, const char *path, const uint8_t header[NEUTRAL_FILE_HEADER],
-                   const struct dsdn_genesis *genesis, const struct dsdn_sign_key *key, uint32_t events_per_batch,
-                   neutral_batch_fn batch, void *self, struct dsdn_error *error)
+                   const struct dsdn_genesis *genesis, const struct dsdn_sign_key *key,
+                   uint32_t events_per_batch, neutral_batch_fn batch, void *self, struct dsdn_error *error)
 {
-    struct import im = {.path = path, .genesis = genesis, .key = key, .per_batch = events_per_batch, .batch = batch,
+    struct import im = {.path = path,
+                        .genesis = genesis,
+                        .key = key,
+                        .per_batch = events_per_batch,
+                        .batch = batch,
                         .self = self};
     uint8_t *buffer = malloc(BUFFER);
     im.builder = dsdn_batch_builder_new();

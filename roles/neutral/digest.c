@@ -4,7 +4,8 @@
 
 #include <stdlib.h>
 
-/* Rows are encoded into a buffer and hashed from there: one update per some hundred rows instead of ten per row. */
+/* Rows are encoded into a buffer and hashed from there: one update per some hundred rows instead of ten per
+ * row. */
 struct out {
     struct dsdn_sha256 sum;
     size_t len;
@@ -49,7 +50,8 @@ static void put_chunk(struct out *o, const struct dsdn_state *s, const struct ne
 
 int neutral_digest(const struct dsdn_state *s, uint8_t out[32], struct dsdn_error *error)
 {
-    const struct dsdn_table *nodes = &s->tables[neutral_TABLE_node], *chunks = &s->tables[neutral_TABLE_chunk];
+    const struct dsdn_table *nodes = &s->tables[neutral_TABLE_node],
+                            *chunks = &s->tables[neutral_TABLE_chunk];
     uint32_t *node_rows = NULL, *chunk_rows = NULL;
     struct out o = {.len = 0};
     int rc = dsdn_table_sorted(nodes, &node_rows, error);

@@ -1,5 +1,5 @@
-/* neutral.c: the reducers of the neutral catalogue.  "No effect" of the bench format is NO_EFFECT or a precondition here;
- * the state is the same. */
+/* neutral.c: the reducers of the neutral catalogue.  "No effect" of the bench format is NO_EFFECT or a
+ * precondition here; the state is the same. */
 #include "statemachine/catalogue.h"
 #include "statemachine/system.h"
 
@@ -10,7 +10,8 @@
 
 enum { REPLICAS_MAX = 10 };
 
-static dsdn_outcome neutral_reduce_node_registered(struct dsdn_context *c, const struct neutral_ev_node_registered *e)
+static dsdn_outcome neutral_reduce_node_registered(struct dsdn_context *c,
+                                                   const struct neutral_ev_node_registered *e)
 {
     uint32_t row = neutral_node_find_hashed(c->state, e->node, c->hash[0]);
     if (row == DSDN_NO_ROW) row = neutral_node_insert_hashed(c->state, e->node, c->hash[0]);
@@ -23,7 +24,8 @@ static dsdn_outcome neutral_reduce_node_registered(struct dsdn_context *c, const
     return DSDN_OUTCOME_OK;
 }
 
-static dsdn_outcome neutral_reduce_chunk_declared(struct dsdn_context *c, const struct neutral_ev_chunk_declared *e)
+static dsdn_outcome neutral_reduce_chunk_declared(struct dsdn_context *c,
+                                                  const struct neutral_ev_chunk_declared *e)
 {
     uint32_t row = neutral_chunk_find_hashed(c->state, e->chunk, c->hash[0]);
     if (row == DSDN_NO_ROW) row = neutral_chunk_insert_hashed(c->state, e->chunk, c->hash[0]);
@@ -46,7 +48,8 @@ static uint32_t replica_slot(const struct neutral_row_chunk *chunk, uint32_t nod
     return i;
 }
 
-static dsdn_outcome neutral_reduce_replica_added(struct dsdn_context *c, const struct neutral_ev_replica_added *e)
+static dsdn_outcome neutral_reduce_replica_added(struct dsdn_context *c,
+                                                 const struct neutral_ev_replica_added *e)
 {
     uint32_t row = neutral_chunk_find_hashed(c->state, e->chunk, c->hash[0]);
     if (row == DSDN_NO_ROW) return DSDN_PRECONDITION(NEUTRAL_CODE_UNKNOWN);
@@ -61,7 +64,8 @@ static dsdn_outcome neutral_reduce_replica_added(struct dsdn_context *c, const s
     return DSDN_OUTCOME_OK;
 }
 
-static dsdn_outcome neutral_reduce_replica_removed(struct dsdn_context *c, const struct neutral_ev_replica_removed *e)
+static dsdn_outcome neutral_reduce_replica_removed(struct dsdn_context *c,
+                                                   const struct neutral_ev_replica_removed *e)
 {
     uint32_t row = neutral_chunk_find_hashed(c->state, e->chunk, c->hash[0]);
     if (row == DSDN_NO_ROW) return DSDN_PRECONDITION(NEUTRAL_CODE_UNKNOWN);
@@ -76,7 +80,8 @@ static dsdn_outcome neutral_reduce_replica_removed(struct dsdn_context *c, const
     return DSDN_OUTCOME_OK;
 }
 
-static dsdn_outcome neutral_reduce_delete_requested(struct dsdn_context *c, const struct neutral_ev_delete_requested *e)
+static dsdn_outcome neutral_reduce_delete_requested(struct dsdn_context *c,
+                                                    const struct neutral_ev_delete_requested *e)
 {
     uint32_t row = neutral_chunk_find_hashed(c->state, e->chunk, c->hash[0]);
     if (row == DSDN_NO_ROW) return DSDN_PRECONDITION(NEUTRAL_CODE_UNKNOWN);
@@ -87,7 +92,8 @@ static dsdn_outcome neutral_reduce_delete_requested(struct dsdn_context *c, cons
     return DSDN_OUTCOME_OK;
 }
 
-static dsdn_outcome neutral_reduce_stake_updated(struct dsdn_context *c, const struct neutral_ev_stake_updated *e)
+static dsdn_outcome neutral_reduce_stake_updated(struct dsdn_context *c,
+                                                 const struct neutral_ev_stake_updated *e)
 {
     uint32_t row = neutral_node_find_hashed(c->state, e->node, c->hash[0]);
     if (row == DSDN_NO_ROW) return DSDN_PRECONDITION(NEUTRAL_CODE_UNKNOWN);

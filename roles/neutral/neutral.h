@@ -1,5 +1,5 @@
-/* neutral.h: the neutral bench format as a catalogue: six events, two tables, one digest; the worked example of embedding
- * the engine (docs/embedding.md walks through it). */
+/* neutral.h: the neutral bench format as a catalogue: six events, two tables, one digest; the worked example
+ * of embedding the engine (docs/embedding.md walks through it). */
 #ifndef DSDN_ROLES_NEUTRAL_H
 #define DSDN_ROLES_NEUTRAL_H
 
@@ -25,7 +25,8 @@ extern const struct dsdn_catalogue neutral_catalogue;
 /* Outcome codes of the neutral catalogue. */
 enum { NEUTRAL_CODE_UNKNOWN = 1, NEUTRAL_CODE_NOT_LIVE, NEUTRAL_CODE_FULL, NEUTRAL_CODE_BELOW_ZERO };
 
-/* neutral_digest: the state digest of the bench format: SHA-256 over all nodes and chunks in key order.  NO_MEMORY. */
+/* neutral_digest: the state digest of the bench format: SHA-256 over all nodes and chunks in key order.
+ * NO_MEMORY. */
 int neutral_digest(const struct dsdn_state *s, uint8_t out[32], struct dsdn_error *error);
 
 #endif

@@ -1,5 +1,5 @@
-/* upgrade.c: scheduled protocol versions (docs/reference/events.md, family upgrade).  The engine activates due rows at the
- * start of a batch: by da_origin.height, on a network without a primary by batch sequence. */
+/* upgrade.c: scheduled protocol versions (docs/reference/events.md, family upgrade).  The engine activates
+ * due rows at the start of a batch: by da_origin.height, on a network without a primary by batch sequence. */
 #include "roles/reducers.h"
 
 /* Versions that wait at once; more are refused with LIMIT. */
