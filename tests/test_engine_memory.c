@@ -132,10 +132,12 @@ static bool live(const struct span *s, unsigned n, unsigned *failures)
 
 static void every_allocation(struct span *s)
 {
-    unsigned failures = 0;
-    for (unsigned n = 1; !live(s, n, &failures); n++) {
+    /* Every allocation; the sanitized run of the suite takes every DSDN_STEP-th. */
+    const char *step = getenv("DSDN_STEP");
+    unsigned failures = 0, stride = step && atoi(step) > 0 ? (unsigned)atoi(step) : 1;
+    for (unsigned n = 1; !live(s, n, &failures); n += stride) {
     }
-    assert_true(failures > 100);
+    assert_true(failures > 100 / stride);
     span_close(s);
 }
 
