@@ -47,6 +47,16 @@ struct worker {
 
 /* ---- one block ---- */
 
+/* Is key `a` before key `b`?  Mostly the first 8 bytes tell. */
+static inline bool before(const uint8_t *a, const uint8_t *b, uint32_t len)
+{
+    if (len >= 8) {
+        uint64_t x = dsdn_load64_be(a), y = dsdn_load64_be(b);
+        if (x != y) return x < y;
+    }
+    return memcmp(a, b, len) < 0;
+}
+
 static int decode_rows(const struct restore *r, const struct block *b, const uint8_t *bytes, uint32_t len,
                        struct dsdn_error *error)
 {
@@ -61,7 +71,7 @@ static int decode_rows(const struct restore *r, const struct block *b, const uin
             return dsdn_fail_at(error, DSDN_E_MALFORMED, r->path, b->offset + (uint64_t)(start - bytes),
                                 "row %u of table %s is not canonical, or refers to a row that is not there",
                                 b->first + i, desc->name);
-        if (i && memcmp(row - desc->row_size, row, desc->key_len) >= 0)
+        if (i && !before(row - desc->row_size, row, desc->key_len))
             return dsdn_fail_at(error, DSDN_E_MALFORMED, r->path, b->offset + (uint64_t)(start - bytes),
                                 "the key of row %u of table %s does not follow that of the row before",
                                 b->first + i, desc->name);
@@ -226,7 +236,7 @@ static int check_seams(const struct restore *r, struct dsdn_error *error)
         const struct block *b = &r->blocks[i];
         const struct dsdn_table *t = &r->state->tables[b->table];
         const uint8_t *row = dsdn_row_at(t, b->first, t->desc->row_size);
-        if (b->first && memcmp(row - t->desc->row_size, row, t->desc->key_len) >= 0)
+        if (b->first && !before(row - t->desc->row_size, row, t->desc->key_len))
             return dsdn_fail_at(error, DSDN_E_MALFORMED, r->path, b->offset,
                                 "the key of row %u of table %s does not follow that of the row before",
                                 b->first, t->desc->name);
