@@ -127,22 +127,28 @@ static void replace_authority(struct log *l, const uint8_t publisher[32])
 }
 
 /* Prepares a takeover batch and judges it with a certificate of the first `signers` members. */
-static int judge_takeover(struct log *l, unsigned signers, const uint8_t *batch_hash)
+static int judge_takeover_of(struct log *l, uint32_t set, unsigned signers, const uint8_t *batch_hash)
 {
     uint8_t message[32], signatures[MEMBERS_MAX][64], bytes[1024];
     const uint8_t *list[MEMBERS_MAX] = {NULL};
     struct dsdn_certificate certificate;
     memset(l->next.publisher, 0, 32);
     log_prepare(l);
-    dsdn_certificate_message(l->genesis.hash, 0, l->next.sequence,
+    dsdn_certificate_message(l->genesis.hash, set, l->next.sequence,
                              batch_hash ? batch_hash : l->prepared.batch.hash, message);
     for (unsigned i = 0; i < signers; i++) {
         dsdn_sign(&l->members[i], message, signatures[i]);
         list[i] = signatures[i];
     }
-    size_t len = dsdn_certificate_encode(0, list, l->member_cnt, bytes, sizeof bytes);
+    size_t len = dsdn_certificate_encode(set, list, l->member_cnt, bytes, sizeof bytes);
     log_must(l, dsdn_certificate_decode(bytes, len, &certificate, &l->error));
     return dsdn_engine_judge(l->engine, &l->prepared, &certificate, &l->error);
+}
+
+/* The same by set 0, the quorum of the genesis. */
+static int judge_takeover(struct log *l, unsigned signers, const uint8_t *batch_hash)
+{
+    return judge_takeover_of(l, 0, signers, batch_hash);
 }
 
 static void test_takeover(void **state)
@@ -160,6 +166,13 @@ static void test_takeover(void **state)
     log_begin(&l);
     replace_authority(&l, heir.public_key);
     assert_int_equal(judge_takeover(&l, 4, l.genesis.hash), DSDN_E_SIGNATURE); /* of another batch */
+    log_begin(&l);
+    replace_authority(&l, heir.public_key);
+    assert_int_equal(judge_takeover_of(&l, 1, 4, NULL), DSDN_E_AUTHORITY); /* signed as another set */
+    log_begin(&l);
+    replace_authority(&l, heir.public_key);
+    l.next.committee_epoch++;
+    assert_int_equal(judge_takeover(&l, 4, NULL), DSDN_E_AUTHORITY); /* of another epoch */
     log_begin(&l);
     assert_int_equal(judge_takeover(&l, 4, NULL), DSDN_E_AUTHORITY); /* empty */
     log_begin(&l);
