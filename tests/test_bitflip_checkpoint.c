@@ -265,6 +265,9 @@ static void test_false_rows(void **state)
     assert_string_equal(desc->name, "chunk");
     size_t count = at + 32 + 32 + 8 + 8 + 3; /* of replicas of the first chunk */
     assert_in_range(bytes[count], 2, 10);
+    uint8_t key[32];
+    memcpy(key, bytes + at, 32);
+    hostile(count + 1 + 4u * bytes[count], key, 32, DSDN_E_MALFORMED, DSDN_E_MALFORMED); /* the same key twice */
     hostile(count, "\13", 1, DSDN_E_MALFORMED, DSDN_E_MALFORMED);
     hostile32(count + 1, 0x7fffffff, DSDN_E_MALFORMED);
     hostile32(count + 1, dsdn_load32(bytes + count + 5), DSDN_E_MALFORMED); /* twice the same */
