@@ -35,7 +35,7 @@ struct dsdn_namespace_result {
  * refer to rows[].shares.
  * Returns 0 (ABSENT or PRESENT); PROOF (BAD_PROOF: the message says which row of the square and why); USAGE
  * for the parity and tail padding namespaces, which no answer is about; MALFORMED when the row roots are no
- * DAH's; NO_MEMORY. */
+ * DAH's.  No allocation. */
 int dsdn_namespace_data_verify(const uint8_t ns[DSDN_NAMESPACE_LEN], const struct dsdn_nmt_node *row_roots,
                                uint32_t root_cnt, const struct dsdn_namespace_row *rows, size_t row_cnt,
                                struct dsdn_share_run *runs, struct dsdn_namespace_result *result,

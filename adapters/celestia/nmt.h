@@ -52,6 +52,10 @@ void dsdn_nmt_leaves(const uint8_t *shares, size_t stride, size_t cnt, const uin
 bool dsdn_nmt_inner(const struct dsdn_nmt_node *left, const struct dsdn_nmt_node *right,
                     struct dsdn_nmt_node *out);
 
+/* dsdn_nmt_level makes a level from the one below: out[i] from in[2i] and in[2i + 1], cnt of them.  out is in
+ * itself or does not overlap it.  false when children are out of order, as above; then out is in pieces. */
+bool dsdn_nmt_level(const struct dsdn_nmt_node *in, size_t cnt, struct dsdn_nmt_node *out);
+
 /* Nodes of a whole tree over leaf_cnt leaves: the leaves, then each level above them, the root last. */
 #define DSDN_NMT_TREE_LEN(leaf_cnt) (2u * (leaf_cnt) - 1u)
 
@@ -75,7 +79,7 @@ struct dsdn_nmt_proof {
  *   share_cnt > 0: these shares (512 bytes each, one behind the other) are all shares of ns in the row;
  *   share_cnt = 0: the row has none, shown by proof->leaf_hash.
  * A row whose range does not contain ns needs no proof and is refused here.  PROOF with the reason;
- * NO_MEMORY. */
+ * USAGE for another leaf_cnt.  No allocation. */
 int dsdn_nmt_verify(const struct dsdn_nmt_proof *proof, const uint8_t ns[DSDN_NAMESPACE_LEN],
                     const uint8_t *shares, size_t share_cnt, uint32_t leaf_cnt,
                     const struct dsdn_nmt_node *root, struct dsdn_error *error);
