@@ -26,8 +26,8 @@ struct dsdn_commitment_proof {
 };
 
 /* dsdn_commitment_proof_verify: the commitment belongs to a blob of namespace proof->ns in the block with
- * this data root.  *share_cnt (may be NULL) becomes the number of its shares.  PROOF with the reason;
- * NO_MEMORY. */
+ * this data root.  *share_cnt (may be NULL) becomes the number of its shares.  PROOF with the reason.
+ * No allocation. */
 int dsdn_commitment_proof_verify(const struct dsdn_commitment_proof *proof, const uint8_t commitment[32],
                                  const uint8_t data_root[32], uint32_t *share_cnt, struct dsdn_error *error);
 
