@@ -3,8 +3,8 @@
  * With k x k shares of data there are 2k row roots and 2k column roots (nmt.h); the plain Merkle root
  * (merkle.h) over the row roots, then the column roots, is the data root: the data_hash of the header.
  *
- * Order of namespaces.  A square's data is sorted by namespace over all of it, row by row; so among the first k
- * rows the largest namespace of one is at most the smallest of the next, and the last k rows hold parity
+ * Order of namespaces.  A square's data is sorted by namespace over all of it, row by row; so among the first
+ * k rows the largest namespace of one is at most the smallest of the next, and the last k rows hold parity
  * only.  Celestia's validators build every square so and refuse others: whoever trusts a header trusts this
  * of its data root.
  *
@@ -39,8 +39,8 @@ struct dsdn_dah {
  * every root smallest <= largest namespace; the rows in order, the last half parity.  MALFORMED. */
 int dsdn_dah_check(const struct dsdn_dah *dah, struct dsdn_error *error);
 
-/* dsdn_dah_root is the data root of a DAH that passed dsdn_dah_check.  NO_MEMORY. */
-int dsdn_dah_root(const struct dsdn_dah *dah, uint8_t out[32], struct dsdn_error *error);
+/* dsdn_dah_root is the data root of a DAH that passed dsdn_dah_check. */
+void dsdn_dah_root(const struct dsdn_dah *dah, uint8_t out[32]);
 
 /* dsdn_dah_rows finds the rows whose range contains ns: [*first, *end), empty for none. */
 void dsdn_dah_rows(const struct dsdn_dah *dah, const uint8_t ns[DSDN_NAMESPACE_LEN], uint32_t *first,
@@ -57,15 +57,16 @@ void dsdn_dah_rows(const struct dsdn_dah *dah, const uint8_t ns[DSDN_NAMESPACE_L
 
 /* dsdn_row_set_make writes the row set of ns to out, cap bytes, and its length to *len.  dah must have passed
  * dsdn_dah_check.  TOO_LARGE when cap is below it (DSDN_ROW_SET_LEN_MAX is always enough); NO_MEMORY. */
-int dsdn_row_set_make(const struct dsdn_dah *dah, const uint8_t ns[DSDN_NAMESPACE_LEN], uint8_t *out, size_t cap,
-                      size_t *len, struct dsdn_error *error);
+int dsdn_row_set_make(const struct dsdn_dah *dah, const uint8_t ns[DSDN_NAMESPACE_LEN], uint8_t *out,
+                      size_t cap, size_t *len, struct dsdn_error *error);
 
 /* What a verified row set says: exactly the rows [first, end) of a square of row_cnt = 2k rows can hold the
  * namespace; first == end: none, it is absent from the block. */
 struct dsdn_row_set {
     uint32_t row_cnt;
     uint32_t first, end;
-    const struct dsdn_nmt_node *roots; /* of rows first..end, in the bytes of the set; NULL when there are none */
+    const struct dsdn_nmt_node
+        *roots; /* of rows first..end, in the bytes of the set; NULL when there are none */
 };
 
 /* dsdn_row_set_verify holds len bytes against a data root.  No allocation.  MALFORMED for another length or

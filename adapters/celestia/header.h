@@ -91,11 +91,11 @@ enum dsdn_celestia_check {
     DSDN_CELESTIA_BAD_SIGNATURE,  /* COMMIT: a signature does not verify */
     DSDN_CELESTIA_BAD_POWER,      /* COMMIT: two thirds of the power or less */
 
-    DSDN_CELESTIA_BAD_CHAIN_ID,        /* of another chain than the trusted header */
-    DSDN_CELESTIA_BAD_HEIGHT,          /* not the height that was asked for, or not above (below) the trusted */
-    DSDN_CELESTIA_BAD_TIME,            /* not later (earlier) than the trusted header */
-    DSDN_CELESTIA_BAD_FUTURE,          /* later than now */
-    DSDN_CELESTIA_BAD_ANCHOR,          /* its hash is not the trusted one */
+    DSDN_CELESTIA_BAD_CHAIN_ID, /* of another chain than the trusted header */
+    DSDN_CELESTIA_BAD_HEIGHT,   /* not the height that was asked for, or not above (below) the trusted */
+    DSDN_CELESTIA_BAD_TIME,     /* not later (earlier) than the trusted header */
+    DSDN_CELESTIA_BAD_FUTURE,   /* later than now */
+    DSDN_CELESTIA_BAD_ANCHOR,   /* its hash is not the trusted one */
     DSDN_CELESTIA_BAD_NEXT_VALIDATORS, /* not the set that the header before it announced */
     DSDN_CELESTIA_BAD_LAST_BLOCK,      /* last_block_id does not name the header before it */
     DSDN_CELESTIA_BAD_OVERLAP,         /* a validator counted twice */
@@ -118,15 +118,15 @@ void dsdn_celestia_header_hash(const struct dsdn_celestia_header *header, uint8_
 void dsdn_celestia_validators_hash(const struct dsdn_celestia_validator *validators, uint32_t cnt,
                                    uint8_t out[32]);
 
-/* dsdn_celestia_vote_bytes writes what validator `index` signed: the canonical precommit behind its length as a
- * varint.  Returns its length, at most DSDN_CELESTIA_VOTE_LEN_MAX. */
+/* dsdn_celestia_vote_bytes writes what validator `index` signed: the canonical precommit behind its length as
+ * a varint.  Returns its length, at most DSDN_CELESTIA_VOTE_LEN_MAX. */
 #define DSDN_CELESTIA_VOTE_LEN_MAX 224u
 size_t dsdn_celestia_vote_bytes(const struct dsdn_celestia_commit *commit, uint32_t index,
                                 struct dsdn_view chain_id, uint8_t out[DSDN_CELESTIA_VOTE_LEN_MAX]);
 
-/* dsdn_celestia_verify_commit is COMMIT: strict as a full node about to include the commit in the next block, so
- * the signatures of votes for nil are checked too.  Signatures are judged by ZIP 215, as the chain does (see
- * zip215.h).  cache may be NULL.  PROOF, SIGNATURE. */
+/* dsdn_celestia_verify_commit is COMMIT: strict as a full node about to include the commit in the next block,
+ * so the signatures of votes for nil are checked too.  Signatures are judged by ZIP 215, as the chain does
+ * (see zip215.h).  cache may be NULL.  PROOF, SIGNATURE. */
 int dsdn_celestia_verify_commit(const struct dsdn_celestia_block *block, struct dsdn_key_cache *cache,
                                 enum dsdn_celestia_check *check, struct dsdn_error *error);
 
@@ -135,7 +135,7 @@ int dsdn_celestia_verify_contents(const struct dsdn_celestia_block *block, enum 
                                   struct dsdn_error *error);
 
 /* dsdn_celestia_verify is all of it.  *check (may be NULL) says what failed, *error why: MALFORMED, PROOF,
- * CHAIN, SIGNATURE; or NO_MEMORY, with *check OK.  Needs 64 KiB of stack. */
+ * CHAIN, SIGNATURE.  Allocates nothing; needs 40 KiB of stack. */
 int dsdn_celestia_verify(const struct dsdn_celestia_block *block, struct dsdn_key_cache *cache,
                          enum dsdn_celestia_check *check, struct dsdn_error *error);
 

@@ -45,8 +45,7 @@ static void field_fill(struct field *f, uint32_t polynomial, const uint16_t *bas
     f->exp[0] = (uint16_t)f->modulus;
     f->log[0] = 0;
     for (uint32_t i = 0; i < f->bits; i++)
-        for (uint32_t j = 0, width = 1u << i; j < width; j++)
-            f->log[j + width] = f->log[j] ^ basis[i];
+        for (uint32_t j = 0, width = 1u << i; j < width; j++) f->log[j + width] = f->log[j] ^ basis[i];
     for (uint32_t i = 0; i < order; i++) f->log[i] = f->exp[f->log[i]];
     for (uint32_t i = 0; i < order; i++) f->exp[f->log[i]] = (uint16_t)i;
     f->exp[f->modulus] = f->exp[0];
@@ -76,8 +75,7 @@ static void skew_fill(const struct field *f, uint16_t *skew, uint32_t cnt)
             for (uint32_t j = first, s = 2u << i; j < s && j + s < cnt; j += step)
                 skew[j + s] = (uint16_t)(skew[j] ^ t[i]);
         t[m] = f->modulus - f->log[multiply(f, t[m], f->log[t[m] ^ 1])];
-        for (uint32_t i = m + 1; i < last; i++)
-            t[i] = multiply(f, t[i], add_logs(f, f->log[t[i] ^ 1], t[m]));
+        for (uint32_t i = m + 1; i < last; i++) t[i] = multiply(f, t[i], add_logs(f, f->log[t[i] ^ 1], t[m]));
     }
 }
 
@@ -133,8 +131,14 @@ static void add(uint8_t *y, const uint8_t *x, size_t len)
 
 #ifdef __SSSE3__
 
-static inline __m128i load(const uint8_t *p) { return _mm_loadu_si128((const void *)p); }
-static inline void store(uint8_t *p, __m128i v) { _mm_storeu_si128((void *)p, v); }
+static inline __m128i load(const uint8_t *p)
+{
+    return _mm_loadu_si128((const void *)p);
+}
+static inline void store(uint8_t *p, __m128i v)
+{
+    _mm_storeu_si128((void *)p, v);
+}
 
 /* Two nibbles of y in tables at t and at t + 16. */
 static inline __m128i products(const uint8_t *t, __m128i y)
@@ -202,7 +206,8 @@ static void butterfly_wide(uint8_t *x, uint8_t *y, const uint8_t *t, bool invers
 
 /* ---- transforms ------------------------------------------------------------------------------ */
 
-/* All butterflies between pieces `distance` apart; their factors stand in the skew vector from `origin` on. */
+/* All butterflies between pieces `distance` apart; their factors stand in the skew vector from `origin` on.
+ */
 static void layer(const struct dsdn_leopard *l, uint8_t *work, size_t len, uint32_t distance, uint32_t origin,
                   bool inverse)
 {

@@ -1,16 +1,16 @@
 /* light.h: which headers are Celestia's, starting from one trusted header hash.
  *
  * A header becomes trusted in one of three ways (CometBFT light/verifier.go):
- *     adjacent    height + 1: its validators are those the trusted header announced (next_validators_hash), its
- *                 last_block_id names the trusted header, and it verifies (header.h)
- *     skipping    any height above: it verifies, and more than a third of the power of the trusted header's
- *                 validators signed it.  Too little of it proves nothing either way: a nearer header is needed
- *     downward    height - 1: its hash is the trusted header's last_block_id.  Nothing else is needed
- * Upwards the trusted header must be younger than the trusting period, because validators that have long
- * unbonded can sign anything; hash links downward do not age.
+ *     adjacent    height + 1: its validators are those the trusted header announced (next_validators_hash),
+ * its last_block_id names the trusted header, and it verifies (header.h) skipping    any height above: it
+ * verifies, and more than a third of the power of the trusted header's validators signed it.  Too little of
+ * it proves nothing either way: a nearer header is needed downward    height - 1: its hash is the trusted
+ * header's last_block_id.  Nothing else is needed Upwards the trusted header must be younger than the
+ * trusting period, because validators that have long unbonded can sign anything; hash links downward do not
+ * age.
  *
- * Time is what the caller passes as `now`; no clock is read and nothing is fetched here.  The driver below says
- * which height it needs next and is given headers; it never holds more than one. */
+ * Time is what the caller passes as `now`; no clock is read and nothing is fetched here.  The driver below
+ * says which height it needs next and is given headers; it never holds more than one. */
 #ifndef DSDN_ADAPTERS_CELESTIA_LIGHT_H
 #define DSDN_ADAPTERS_CELESTIA_LIGHT_H
 
@@ -24,7 +24,6 @@ enum dsdn_light_verdict {
     DSDN_LIGHT_BISECT,   /* fine in itself, but too few of the trusted validators signed: get a nearer one */
     DSDN_LIGHT_EXPIRED,  /* the trusted header is older than the trusting period: a newer anchor is needed */
     DSDN_LIGHT_FORGED,   /* a check failed: `check` says which */
-    DSDN_LIGHT_FAILED,   /* nothing was judged: no memory */
 };
 
 /* What is kept of a trusted header: enough to judge the next one in any direction. */
@@ -78,13 +77,13 @@ struct dsdn_light {
     uint8_t anchor_hash[32];
     int64_t target;
     struct dsdn_light_trusted trusted;
-    int64_t pending[DSDN_LIGHT_PENDING_MAX]; /* upward: heights tried in vain, the nearest last; the top is next */
+    int64_t pending[DSDN_LIGHT_PENDING_MAX]; /* upward: heights on the way to the target, the next one last */
     uint32_t pending_cnt;
 };
 
 /* dsdn_light_start begins at a trusted header hash (a pinned one, a prior run's). */
-void dsdn_light_start(struct dsdn_light *light, const struct dsdn_light_options *options, int64_t anchor_height,
-                      const uint8_t anchor_hash[32]);
+void dsdn_light_start(struct dsdn_light *light, const struct dsdn_light_options *options,
+                      int64_t anchor_height, const uint8_t anchor_hash[32]);
 
 /* dsdn_light_aim sets the height (> 0) to get to from whatever is trusted by now. */
 void dsdn_light_aim(struct dsdn_light *light, int64_t target);

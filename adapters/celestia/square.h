@@ -25,7 +25,8 @@ struct dsdn_square {
  * DSDN_SQUARE_K_MAX.  Needs 2048 * k * k bytes for the result and 128 * k * k while it works.
  * USAGE for another k; MALFORMED when the shares are not in order of their namespaces; NO_MEMORY.  After a
  * failure *square is empty. */
-int dsdn_square_extend(const uint8_t *shares, uint32_t k, struct dsdn_square *square, struct dsdn_error *error);
+int dsdn_square_extend(const uint8_t *shares, uint32_t k, struct dsdn_square *square,
+                       struct dsdn_error *error);
 void dsdn_square_free(struct dsdn_square *square);
 
 /* The square's DAH; refers to the square. */

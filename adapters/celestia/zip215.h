@@ -5,8 +5,8 @@
  * k = SHA-512(R || A || message) over the bytes as they are.  Every signature under DSDN's own rule
  * (log/sign.h) passes this one too; the reverse is not true: whoever holds a validator's key can make a
  * signature that all of Celestia accepts and that rule refuses.  So DSDN's rule is tried first - it is what
- * honest signatures pass, and it is quicker - and this one decides the rest: one odd vote among a hundred must
- * not make a real header look forged. */
+ * honest signatures pass, and it is quicker - and this one decides the rest: one odd vote among a hundred
+ * must not make a real header look forged. */
 #ifndef DSDN_ADAPTERS_CELESTIA_ZIP215_H
 #define DSDN_ADAPTERS_CELESTIA_ZIP215_H
 
