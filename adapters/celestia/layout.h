@@ -59,7 +59,8 @@ void dsdn_layout_free(struct dsdn_layout *layout);
 /* dsdn_blob_tx_decode reads a transaction as it stands in a block.  One with blobs is a BlobTx {1:
  * transaction, 2: blobs {1: namespace id, 2: data, 3: share version, 4: namespace version, 5: signer}, 3:
  * "BLOB"}: its blobs are written to blobs, room for cap of them.  Any other string of bytes is a transaction
- * without blobs. Views are into bytes.  MALFORMED for a BlobTx with a broken blob; TOO_LARGE above cap blobs.
+ * without blobs. Views are into bytes.  MALFORMED for a BlobTx with a broken blob or with none; TOO_LARGE
+ * above cap blobs.
  */
 int dsdn_blob_tx_decode(const void *bytes, size_t len, struct dsdn_layout_blob *blobs, uint32_t cap,
                         struct dsdn_layout_tx *tx, struct dsdn_error *error);
