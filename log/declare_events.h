@@ -16,6 +16,8 @@
  *         LIST(record, name, max, doc)
  *         TOUCH(table, field) TOUCH2(table, field, field)   a row this event will read or write, by its key
  *         INSERTS(table, rows)                              how many rows of a table its reducer may add
+ *         SIGNED_BY(field, signer)                          embedded signature `field` is by key field `signer`; it
+ *                                                           is checked before reducing, beside other batches
  *     END_EVENT(id)
  *
  * No include guard: one translation unit may declare two catalogues. */
@@ -40,6 +42,7 @@
 #define TOUCH(table, field)
 #define TOUCH2(table, field, other)
 #define INSERTS(table, rows)
+#define SIGNED_BY(field, signer)
 #define END_EVENT(id)                                                             };
 #include DSDN_EVENTS_DEF
 #undef RECORD
@@ -161,6 +164,7 @@ extern const struct dsdn_event_table DSDN_EV(_event_, table);
 #undef TOUCH
 #undef TOUCH2
 #undef INSERTS
+#undef SIGNED_BY
 #undef END_EVENT
 
 /* Pass 5: the tables themselves. */
@@ -175,6 +179,7 @@ extern const struct dsdn_event_table DSDN_EV(_event_, table);
 #define TOUCH(table, field)         "uses `" #table "` at `" #field "`; "
 #define TOUCH2(table, field, other) "uses `" #table "` at (`" #field "`, `" #other "`); "
 #define INSERTS(table, rows)        "may add " #rows " to `" #table "`; "
+#define SIGNED_BY(field, signer)
 #define END_EVENT(id)               },
 static const struct dsdn_event_desc DSDN_EV(_event_, list)[] = {
 #include DSDN_EVENTS_DEF
@@ -183,10 +188,12 @@ static const struct dsdn_event_desc DSDN_EV(_event_, list)[] = {
 #undef TOUCH
 #undef TOUCH2
 #undef INSERTS
+#undef SIGNED_BY
 #undef END_EVENT
 #define TOUCH(table, field)
 #define TOUCH2(table, field, other)
 #define INSERTS(table, rows)
+#define SIGNED_BY(field, signer)
 #define END_EVENT(id)
 #define EVENT(type, ver, id, title, family, author, author_doc, since_v, doc)                                \
     [DSDN_TYPE_SLOT(type)] = DSDN_EV(_EVENT_, id) + 1,
@@ -209,4 +216,5 @@ const struct dsdn_event_table DSDN_EV(_event_, table) = {
 #undef TOUCH
 #undef TOUCH2
 #undef INSERTS
+#undef SIGNED_BY
 #undef DSDN_EV

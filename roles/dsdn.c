@@ -9,17 +9,19 @@ enum {
 #define COL(kind, name, arg, doc)
 #define COL_REFS(table, name, max, doc)
 #define INDEX(name, ...)
+#define RING(name, column, points)
 #define END_TABLE(name)
 #define TABLE(id, name, role, role_id, doc) TABLE_NUMBER_##name = dsdn_sys_TABLE_##name,
 #include "statemachine/system.def"
 #undef TABLE
 #define TABLE(id, name, role, role_id, doc) TABLE_NUMBER_##name = dsdn_TABLE_##name,
-#include "roles/coordinator/tables.def"
+#include "roles/tables.def"
 #undef TABLE
 #undef KEY
 #undef COL
 #undef COL_REFS
 #undef INDEX
+#undef RING
 #undef END_TABLE
 };
 #define DSDN_TABLE_NUMBER(name) TABLE_NUMBER_##name
@@ -38,6 +40,36 @@ static const struct dsdn_deadline_kind deadlines[] = {
      "assignment_end",
      "an assigned replica did not become live in time and is dropped; subject: chunk, node id",
      dsdn_fire_assignment_end,
+     {{0, 0}, {0, 0}}},
+    {DSDN_DEADLINE_UNBONDING_END,
+     "unbonding_end",
+     "withdrawn stake is paid to its staker; subject: beneficiary, due",
+     dsdn_fire_unbonding_end,
+     {{0, 0}, {0, 0}}},
+    {DSDN_DEADLINE_COOLDOWN_END,
+     "cooldown_end",
+     "a cooldown ends: the node is judged again; subject: node id",
+     dsdn_fire_cooldown_end,
+     {{0, 0}, {0, 0}}},
+    {DSDN_DEADLINE_REPLICA_SWEEP,
+     "replica_sweep",
+     "replicas of a node that is not Active any more are let go of, 32 at a time; subject: node id, chunk",
+     dsdn_fire_replica_sweep,
+     {{(uint8_t)DSDN_TABLE_NUMBER(deadline), 1}, {0, 0}}},
+    {DSDN_DEADLINE_VALIDATOR_EPOCH,
+     "validator_epoch",
+     "the validator set changes",
+     dsdn_fire_validator_epoch,
+     {{0, 0}, {0, 0}}},
+    {DSDN_DEADLINE_TRANSFER_LINK_END,
+     "transfer_link_end",
+     "a large transfer no longer links its wallets; subject: payer, receiver",
+     dsdn_fire_transfer_link_end,
+     {{0, 0}, {0, 0}}},
+    {DSDN_DEADLINE_COMMITTEE_END,
+     "committee_end",
+     "a replaced committee expires; subject: epoch",
+     dsdn_fire_committee_end,
      {{0, 0}, {0, 0}}},
     {0, NULL, NULL, NULL, {{0, 0}, {0, 0}}},
 };

@@ -1,5 +1,5 @@
 /* dsdn.h: the catalogue of the DSDN network: its events (log/events.def), tables
- * (roles/coordinator/tables.def), reducers (roles/system, roles/coordinator), deadlines and precondition
+ * (roles/tables.def), reducers (roles/system, roles/coordinator), deadlines and precondition
  * codes (roles/codes.def). */
 #ifndef DSDN_ROLES_DSDN_H
 #define DSDN_ROLES_DSDN_H

@@ -8,6 +8,7 @@
 #include "log/batch.h"
 #include "log/event.h"
 #include "log/events.h"
+#include "log/genesis.h"
 #include "statemachine/state.h"
 
 /* What becomes of an event.  Numbers are public and never change. */
@@ -128,8 +129,13 @@ const char *dsdn_code_name(const struct dsdn_catalogue *catalogue, uint16_t code
 
 /* ---- what reducers may call, besides typed table access ---- */
 
-/* dsdn_parameter returns the value of a governable parameter, or its default (log/parameters.def). */
-int64_t dsdn_parameter(const struct dsdn_state *s, const char *name);
+/* dsdn_parameter returns the value of a governable parameter, or its default (log/parameters.def): in force for this
+ * batch. DSDN_SETTING(s, attest_every) spells it short. */
+int64_t dsdn_parameter(const struct dsdn_state *s, uint32_t index);
+#define DSDN_SETTING(s, name) dsdn_parameter((s), DSDN_PARAMETER_##name)
+
+/* dsdn_parameter_named returns the value of a parameter that is no row of parameters.def ("op:..."), 0 without one. */
+int64_t dsdn_parameter_named(const struct dsdn_state *s, const char *name);
 
 enum dsdn_clock { DSDN_CLOCK_OBJECTION = 0, DSDN_CLOCK_HEIGHT = 1, DSDN_CLOCK_TIME = 2 };
 

@@ -30,6 +30,7 @@
         op->table[n] = (uint8_t)DSDN_TABLE_NUMBER(table_name);                                               \
         op->hash[n++] = dsdn_key_hash_pair(seed, e.field, e.other);
 #define INSERTS(table, rows)
+#define SIGNED_BY(field, signer)
 #define END_EVENT(id)                                                                                        \
         op->touches = (uint8_t)n;                                                                            \
         return true;                                                                                         \
@@ -47,6 +48,7 @@
 #undef TOUCH
 #undef TOUCH2
 #undef INSERTS
+#undef SIGNED_BY
 #undef END_EVENT
 
 /* Touched tables and reservations, one constant array per event, ended by 0xFF. */
@@ -55,12 +57,14 @@
 #define TOUCH(table, field)         +1
 #define TOUCH2(table, field, other) +1
 #define INSERTS(table, rows)
+#define SIGNED_BY(field, signer)
 #define END_EVENT(id) };
 #include DSDN_EVENTS_DEF
 #undef EVENT
 #undef TOUCH
 #undef TOUCH2
 #undef INSERTS
+#undef SIGNED_BY
 #undef END_EVENT
 
 #define EVENT(type, ver, id, title, family, author, author_doc, since_v, doc)                                \
@@ -68,21 +72,25 @@
 #define TOUCH(table, field)
 #define TOUCH2(table, field, other)
 #define INSERTS(table, rows) +1
+#define SIGNED_BY(field, signer)
 #define END_EVENT(id) };
 #include DSDN_EVENTS_DEF
 #undef EVENT
 #undef INSERTS
+#undef SIGNED_BY
 #undef END_EVENT
 
 #define EVENT(type, ver, id, title, family, author, author_doc, since_v, doc)                                \
     static const struct dsdn_insert DSDN_PASTE(insert_rows_, id, _)[] = {
 #define INSERTS(table, rows) {(uint8_t)DSDN_TABLE_NUMBER(table), (rows)},
+#define SIGNED_BY(field, signer)
 #define END_EVENT(id) {0, 0}};
 #include DSDN_EVENTS_DEF
 #undef EVENT
 #undef TOUCH
 #undef TOUCH2
 #undef INSERTS
+#undef SIGNED_BY
 #undef END_EVENT
 
 #define EVENT(type, ver, id, title, family, author, author_doc, since_v, doc)                                \
@@ -91,6 +99,7 @@
 #define TOUCH(table, field)
 #define TOUCH2(table, field, other)
 #define INSERTS(table, rows)
+#define SIGNED_BY(field, signer)
 #define END_EVENT(id)
 #include DSDN_EVENTS_DEF
 #undef EVENT
@@ -110,5 +119,6 @@ static const struct dsdn_reducer DSDN_PASTE(DSDN_EVENTS_PREFIX, _, reducers)[] =
 #undef TOUCH
 #undef TOUCH2
 #undef INSERTS
+#undef SIGNED_BY
 #undef END_EVENT
 #undef DSDN_EV

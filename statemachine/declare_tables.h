@@ -1,6 +1,6 @@
 /* declare_tables.h: turns a table list into code.  Include it after defining
  *
- *     DSDN_TABLES_DEF     "roles/coordinator/tables.def": the list
+ *     DSDN_TABLES_DEF     "roles/tables.def": the list
  *     DSDN_TABLES_PREFIX  dsdn: what the generated names begin with
  *     DSDN_TABLES_BASE    number of the first table of the list in the state (tables of a state are numbered
  *                         densely, system tables first: DSDN_SYSTEM_TABLES of statemachine/system.h)
@@ -24,6 +24,8 @@
  *         COL_REFS(table, name, max, doc) a set of references, at most max <= 255
  *         INDEX(name, columns)            ordered index over the column numbers in braces, key columns
  *                                         counting from 0
+ *         RING(name, column, points)      consistent-hash ring: `points` places on a circle of 2^64 for every row
+ *                                         whose u8 column is not 0 (statemachine/ring.h); derived, like indexes
  *     END_TABLE(name)
  * Columns are encoded in the order of the list. */
 
@@ -80,6 +82,7 @@
 #define COL(kind, name, arg, doc)           DSDN_STORE_##kind(name, arg)
 #define COL_REFS(table, name, max, doc)     uint8_t name##_cnt; uint32_t name[max];
 #define INDEX(name, ...)
+#define RING(name, column, points)
 #define END_TABLE(name)                     };
 #include DSDN_TABLES_DEF
 #undef TABLE
@@ -163,6 +166,7 @@ enum {
 #undef COL
 #undef COL_REFS
 #undef INDEX
+#undef RING
 #undef END_TABLE
 
 extern const struct dsdn_table_desc DSDN_PASTE(DSDN_TABLES_PREFIX, _, tables)[];
@@ -240,6 +244,7 @@ extern const struct dsdn_table_desc DSDN_PASTE(DSDN_TABLES_PREFIX, _, tables)[];
 #define COL_REFS(table, name, max, doc)                                                                      \
         out = dsdn_state_put_refs(s, DSDN_TB(_TABLE_, table), r->name, r->name##_cnt, ranks, out);
 #define INDEX(name, ...)
+#define RING(name, column, points)
 #define END_TABLE(name)                                                                                      \
         return (uint32_t)(out - start);                                                                      \
     }
@@ -276,6 +281,7 @@ extern const struct dsdn_table_desc DSDN_PASTE(DSDN_TABLES_PREFIX, _, tables)[];
 #undef COL
 #undef COL_REFS
 #undef INDEX
+#undef RING
 #undef END_TABLE
 
 /* Pass 6: column tables. */
@@ -330,6 +336,7 @@ extern const struct dsdn_table_desc DSDN_PASTE(DSDN_TABLES_PREFIX, _, tables)[];
     {#name, DSDN_COLUMN_refs, false, offsetof(self, name), offsetof(self, name##_cnt), (max),                \
      DSDN_TB(_TABLE_, table), doc},
 #define INDEX(name, ...)
+#define RING(name, column, points)
 #define END_TABLE(name)                                                                                      \
             {NULL, DSDN_COLUMN_u8, 0, 0, 0, 0, 0, NULL}};                                                    \
         return list;                                                                                         \
@@ -341,6 +348,7 @@ extern const struct dsdn_table_desc DSDN_PASTE(DSDN_TABLES_PREFIX, _, tables)[];
 #undef COL
 #undef COL_REFS
 #undef INDEX
+#undef RING
 #undef END_TABLE
 
 /* Pass 7: largest encodings. */
@@ -350,6 +358,7 @@ enum {
 #define COL(kind, name, arg, doc)           + DSDN_WIDTH_##kind(arg)
 #define COL_REFS(table, name, max, doc)     + 1 + (max) * DSDN_KEY_MAX
 #define INDEX(name, ...)
+#define RING(name, column, points)
 #define END_TABLE(name)                     ,
 #include DSDN_TABLES_DEF
     DSDN_TB(_VALUE_MAX_, END)
@@ -368,6 +377,7 @@ enum {
 #undef COL
 #undef COL_REFS
 #undef INDEX
+#undef RING
 #undef END_TABLE
 
 /* Pass 8: descriptors. */
@@ -378,6 +388,7 @@ enum {
 #define COL(kind, name, arg, doc)
 #define COL_REFS(table, name, max, doc)
 #define INDEX(name, ...) {#name, __VA_ARGS__, sizeof((uint8_t[])__VA_ARGS__)},
+#define RING(name, column, points)
 #define END_TABLE(name)  {NULL, {0}, 0}}, DSDN_TBF(name, _encode), DSDN_TBF(name, _restore)},
 const struct dsdn_table_desc DSDN_PASTE(DSDN_TABLES_PREFIX, _, tables)[] = {
 #include DSDN_TABLES_DEF
@@ -387,6 +398,7 @@ const struct dsdn_table_desc DSDN_PASTE(DSDN_TABLES_PREFIX, _, tables)[] = {
 #undef COL
 #undef COL_REFS
 #undef INDEX
+#undef RING
 #undef END_TABLE
 #endif
 

@@ -226,7 +226,7 @@ int dsdn_engine_apply(struct dsdn_engine *e, struct dsdn_prepared *p, struct dsd
     struct dsdn_state *s = &e->state;
     const struct dsdn_header *h = &p->batch.header;
     struct dsdn_tick tick = dsdn_tick_of(s, h);
-    uint32_t budget = (uint32_t)dsdn_parameter(s, "deadline_budget");
+    uint32_t budget = (uint32_t)DSDN_SETTING(s, deadline_budget);
     int rc = reserve(e, p, &tick, budget, error);
     if (rc) return dsdn_error_in(error, h->sequence), rc;
 

@@ -163,7 +163,7 @@ static int judge_bundles(const struct dsdn_state *s, const struct dsdn_prepared 
         }
     }
     struct dsdn_tick tick = dsdn_tick_of(s, h);
-    uint32_t budget = (uint32_t)dsdn_parameter(s, "deadline_budget");
+    uint32_t budget = (uint32_t)DSDN_SETTING(s, deadline_budget);
     if (dsdn_deadlines_due(s, &tick, budget + 1) <= budget) return DSDN_OK;
     if (p->bundle_cnt || h->cursor.height != head->cursor_height ||
         h->cursor.blob_index != head->cursor_index)
@@ -180,9 +180,9 @@ int dsdn_engine_judge(const struct dsdn_engine *e, const struct dsdn_prepared *p
     const struct dsdn_header *h = &p->batch.header;
     int rc = judge_chain(dsdn_head(s), h, error);
     if (rc) return rc;
-    if (p->batch.len > (uint64_t)dsdn_parameter(s, "batch_max"))
+    if (p->batch.len > (uint64_t)DSDN_SETTING(s, batch_max))
         return refuse(error, h->sequence, DSDN_E_TOO_LARGE, "a batch of %zu bytes; batch_max is %lld",
-                      p->batch.len, (long long)dsdn_parameter(s, "batch_max"));
+                      p->batch.len, (long long)DSDN_SETTING(s, batch_max));
     struct dsdn_tick tick = dsdn_tick_of(s, h);
     rc = judge_types(e, p, dsdn_version_at(s, &tick), error);
     if (!rc) rc = judge_authority(s, p, certificate, error);

@@ -16,7 +16,7 @@ static int check_parameters(const struct dsdn_state *s, struct dsdn_error *error
 {
     for (uint32_t i = 0; i < DSDN_PARAMETER_CNT; i++) {
         const struct dsdn_parameter_desc *desc = &dsdn_parameters[i];
-        int64_t value = dsdn_parameter(s, desc->name);
+        int64_t value = dsdn_parameter(s, (uint32_t)(desc - dsdn_parameters));
         if (value < desc->least || value > desc->most) return out_of_range(desc, value, error);
     }
     const struct dsdn_table *pending = &s->tables[dsdn_sys_TABLE_pending_param];

@@ -39,15 +39,28 @@ const char *dsdn_code_name(const struct dsdn_catalogue *catalogue, uint16_t code
     return "?";
 }
 
-int64_t dsdn_parameter(const struct dsdn_state *s, const char *name)
+static bool parameter_row(const struct dsdn_state *s, const char *name, int64_t *value)
 {
     uint8_t key[48] = {0};
     size_t len = strlen(name);
     memcpy(key, name, len < sizeof key ? len : sizeof key);
     uint32_t row = dsdn_sys_parameter_find(s, key);
-    if (row != DSDN_NO_ROW) return dsdn_sys_parameter_at(s, row)->value;
-    const struct dsdn_parameter_desc *desc = dsdn_parameter_find(name, len);
-    return desc ? desc->value : 0;
+    if (row != DSDN_NO_ROW) *value = dsdn_sys_parameter_at(s, row)->value;
+    return row != DSDN_NO_ROW;
+}
+
+int64_t dsdn_parameter(const struct dsdn_state *s, uint32_t index)
+{
+    int64_t value = dsdn_parameters[index].value;
+    parameter_row(s, dsdn_parameters[index].name, &value);
+    return value;
+}
+
+int64_t dsdn_parameter_named(const struct dsdn_state *s, const char *name)
+{
+    int64_t value = 0;
+    parameter_row(s, name, &value);
+    return value;
 }
 
 /* ---- embedded signatures ---- */

@@ -1132,9 +1132,9 @@ static void test_parameters(void **state)
     log_open(&l, &(struct log_options){
                      .catalogue = &probe_catalogue, .primary = true, .parameters = {{"fork_window", 77}}});
     const struct dsdn_state *s = log_state(&l);
-    assert_int_equal(dsdn_parameter(s, "fork_window"), 77);
-    assert_int_equal(dsdn_parameter(s, "deadline_budget"), 20000); /* the default of parameters.def */
-    assert_int_equal(dsdn_parameter(s, "no such parameter"), 0);
+    assert_int_equal(DSDN_SETTING(s, fork_window), 77);
+    assert_int_equal(DSDN_SETTING(s, deadline_budget), 20000); /* the default of parameters.def */
+    assert_int_equal(dsdn_parameter_named(s, "no such parameter"), 0);
     at_height(&l, 200);
     authority(&l);
     tune(&l, 300, 1, "fork_window", 3);
@@ -1145,15 +1145,15 @@ static void test_parameters(void **state)
     log_apply(&l);
     at_height(&l, 249);
     log_apply(&l);
-    assert_int_equal(dsdn_parameter(s, "fork_window"), 77);
+    assert_int_equal(DSDN_SETTING(s, fork_window), 77);
     at_height(&l, 250);
     log_apply(&l);
-    assert_int_equal(dsdn_parameter(s, "fork_window"), 1);
-    assert_int_equal(dsdn_parameter(s, "attest_every"), 1000);
+    assert_int_equal(DSDN_SETTING(s, fork_window), 1);
+    assert_int_equal(DSDN_SETTING(s, attest_every), 1000);
     at_height(&l, 400);
     log_apply(&l); /* both of height 300, in their order */
-    assert_int_equal(dsdn_parameter(s, "fork_window"), 3);
-    assert_int_equal(dsdn_parameter(s, "attest_every"), 9);
+    assert_int_equal(DSDN_SETTING(s, fork_window), 3);
+    assert_int_equal(DSDN_SETTING(s, attest_every), 9);
     assert_int_equal(s->tables[dsdn_sys_TABLE_pending_param].live_cnt, 0);
     log_close(&l);
 }

@@ -1086,13 +1086,13 @@ static void test_parameters(void **unused)
     expect_result(vote(w, &v, changed, &good), NO_EFFECT);
     e = good, e.new_value = 600;
     expect_result(vote(w, &v, changed, &e), CONFLICT);
-    assert_int_equal(dsdn_parameter(state(w), "attest_every"), 1000);
+    assert_int_equal(DSDN_SETTING(state(w), attest_every), 1000);
     w->height = 109;
     pass(w, 1);
-    assert_int_equal(dsdn_parameter(state(w), "attest_every"), 1000);
+    assert_int_equal(DSDN_SETTING(state(w), attest_every), 1000);
     w->height = 115;
     pass(w, 1);
-    assert_int_equal(dsdn_parameter(state(w), "attest_every"), 500);
+    assert_int_equal(DSDN_SETTING(state(w), attest_every), 500);
     world_free(w);
 }
 

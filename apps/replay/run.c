@@ -115,7 +115,7 @@ static int compare_attestations(struct run *run, struct dsdn_error *error)
 static int attest(struct run *run, uint64_t sequence, struct dsdn_error *error)
 {
     const struct dsdn_state *state = dsdn_engine_state(run->session.engine);
-    int64_t every = dsdn_parameter(state, "attest_every");
+    int64_t every = DSDN_SETTING(state, attest_every);
     if (every > 0 && sequence % (uint64_t)every == 0) {
         struct dsdn_roots roots;
         int rc = dsdn_engine_root(run->session.engine, run->conditions.jobs > 1 ? 2 : 1, &roots, error);

@@ -191,7 +191,7 @@ dsdn_outcome dsdn_reduce_node_heartbeat(struct dsdn_context *c, const struct dsd
     dsdn_outcome there = present(s, row);
     if (there) return there;
     uint64_t last = dsdn_node_at(s, row)->last_seen_ms;
-    if (last && c->time_ms - last < (uint64_t)dsdn_parameter(s, "heartbeat_min_interval_ms"))
+    if (last && c->time_ms - last < (uint64_t)DSDN_SETTING(s, heartbeat_min_interval_ms))
         return DSDN_RESULT(LIMIT);
 
     struct dsdn_row_node *n = dsdn_node_edit(s, row);

@@ -34,7 +34,7 @@ dsdn_outcome dsdn_reduce_param_changed(struct dsdn_context *c, const struct dsdn
         if (p->name_len == e->key.len && memcmp(p->name, e->key.bytes, e->key.len) == 0)
             return p->value == e->new_value ? DSDN_RESULT(NO_EFFECT) : DSDN_RESULT(CONFLICT);
     }
-    int64_t current = dsdn_parameter(s, desc->name);
+    int64_t current = dsdn_parameter(s, (uint32_t)(desc - dsdn_parameters));
     if (e->old_value != current) return DSDN_UNMET(PARAMETER_OLD_VALUE);
     if (e->new_value == current) return DSDN_RESULT(NO_EFFECT);
     if (order >= PENDING_MAX) return DSDN_RESULT(LIMIT);

@@ -3,4 +3,4 @@
 
 /* Only this role's descriptors are defined here: the system's, included above, are not. */
 #define DSDN_TABLES_DEFINE
-#include "roles/coordinator/tables.h"
+#include "roles/tables.h"
