@@ -3,6 +3,7 @@
 #ifndef DSDN_TESTS_CELESTIA_UTIL_H
 #define DSDN_TESTS_CELESTIA_UTIL_H
 
+#include "adapters/celestia/merkle.h"
 #include "adapters/celestia/namespace_data.h"
 #include "tests/vectors.h"
 
@@ -111,6 +112,32 @@ static inline struct dsdn_nmt_proof vector_proof(const json_t *object)
                                    .leaf_hash = vector_base64(json_object_get(object, "leaf_hash")),
                                    .max_namespace_ignored =
                                        json_is_true(json_object_get(object, "is_max_namespace_ignored"))};
+}
+
+/* A 64-bit number: some files have it as a text. */
+static inline uint64_t vector_number(const json_t *value)
+{
+    return json_is_string(value) ? strtoull(json_string_value(value), NULL, 10)
+                                 : (uint64_t)json_integer_value(value);
+}
+
+/* CometBFT's form of a Merkle proof. */
+static inline struct dsdn_merkle_proof vector_merkle_proof(const json_t *object)
+{
+    struct dsdn_merkle_proof p = {.total = vector_number(json_object_get(object, "total")),
+                                  .index = vector_number(json_object_get(object, "index"))};
+    size_t cnt;
+    struct dsdn_view *aunts = vector_views(json_object_get(object, "aunts"), &cnt);
+    struct dsdn_view leaf = vector_base64(json_object_get(object, "leaf_hash"));
+    assert_true(cnt <= DSDN_MERKLE_AUNTS_MAX && leaf.len == 32);
+    memcpy(p.leaf_hash, leaf.bytes, 32);
+    for (p.aunt_cnt = 0; p.aunt_cnt < cnt; p.aunt_cnt++) {
+        assert_int_equal(aunts[p.aunt_cnt].len, 32);
+        memcpy(p.aunts[p.aunt_cnt], aunts[p.aunt_cnt].bytes, 32);
+    }
+    views_free(aunts, cnt);
+    view_free(leaf);
+    return p;
 }
 
 static inline void proof_free(struct dsdn_nmt_proof *proof)

@@ -629,30 +629,6 @@ struct proof_case {
     struct dsdn_view data_root, commitment;
 };
 
-static uint64_t text_number(const json_t *value)
-{
-    return json_is_string(value) ? strtoull(json_string_value(value), NULL, 10)
-                                 : (uint64_t)json_integer_value(value);
-}
-
-static struct dsdn_merkle_proof merkle_proof(const json_t *object)
-{
-    struct dsdn_merkle_proof p = {.total = text_number(json_object_get(object, "total")),
-                                  .index = text_number(json_object_get(object, "index"))};
-    size_t cnt;
-    struct dsdn_view *aunts = vector_views(json_object_get(object, "aunts"), &cnt);
-    struct dsdn_view leaf = vector_base64(json_object_get(object, "leaf_hash"));
-    assert_true(cnt <= DSDN_MERKLE_AUNTS_MAX && leaf.len == 32);
-    memcpy(p.leaf_hash, leaf.bytes, 32);
-    for (p.aunt_cnt = 0; p.aunt_cnt < cnt; p.aunt_cnt++) {
-        assert_int_equal(aunts[p.aunt_cnt].len, 32);
-        memcpy(p.aunts[p.aunt_cnt], aunts[p.aunt_cnt].bytes, 32);
-    }
-    views_free(aunts, cnt);
-    view_free(leaf);
-    return p;
-}
-
 static struct proof_case proof_case_load(const json_t *entry)
 {
     const json_t *object = json_object_get(entry, "commitment_proof"),
@@ -678,7 +654,7 @@ static struct proof_case proof_case_load(const json_t *entry)
     assert_true(c.ranges && c.rows);
     for (size_t i = 0; i < p->subtree_root_proof_cnt; i++)
         c.ranges[i] = vector_proof(json_array_get(ranges, i));
-    for (size_t i = 0; i < p->row_proof_cnt; i++) c.rows[i] = merkle_proof(json_array_get(rows, i));
+    for (size_t i = 0; i < p->row_proof_cnt; i++) c.rows[i] = vector_merkle_proof(json_array_get(rows, i));
     p->subtree_roots = c.roots, p->row_roots = c.row_roots;
     p->subtree_root_proofs = c.ranges, p->row_proofs = c.rows;
     return c;
