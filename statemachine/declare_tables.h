@@ -25,7 +25,8 @@
  *         INDEX(name, columns)            ordered index over the column numbers in braces, key columns
  *                                         counting from 0
  *         RING(name, column, points)      consistent-hash ring: `points` places on a circle of 2^64 for every row
- *                                         whose u8 column is not 0 (statemachine/ring.h); derived, like indexes
+ *                                         whose u8 column is not 0 (statemachine/ring.h); derived, like indexes;
+ *                                         points is a multiple of 4, at most 64; one line a table
  *     END_TABLE(name)
  * Columns are encoded in the order of the list. */
 
@@ -380,7 +381,31 @@ enum {
 #undef RING
 #undef END_TABLE
 
-/* Pass 8: descriptors. */
+/* Pass 8: rings.  A second RING line of a table does not compile. */
+#define TABLE(id, table, role, role_id, doc)                                                                 \
+    static const struct dsdn_ring_desc *DSDN_TBF(table, _ring_desc)(void)                                         \
+    {                                                                                                        \
+        typedef struct DSDN_TB(_row_, table) self __attribute__((unused));                                   \
+        static const struct dsdn_ring_desc ring = {.points = 0
+#define COL(kind, name, arg, doc)
+#define COL_REFS(table, name, max, doc)
+#define INDEX(name, ...)
+#define RING(ring_name, column, places)                                                                      \
+        + (places), .name = #ring_name, .offset = offsetof(self, column)                                     \
+        + 0 * sizeof(char[sizeof(((self *)0)->column) == 1 && (places) % 4 == 0 && (places) <= 64 ? 1 : -1])
+#define END_TABLE(name)                                                                                      \
+        };                                                                                                   \
+        return &ring;                                                                                        \
+    }
+#include DSDN_TABLES_DEF
+#undef TABLE
+#undef COL
+#undef COL_REFS
+#undef INDEX
+#undef RING
+#undef END_TABLE
+
+/* Pass 9: descriptors. */
 #define TABLE(table_id, table, role, role_id, doc)                                                           \
     {(table_id), (role_id), #table, #role, doc, sizeof(struct DSDN_TB(_row_, table)),                        \
      DSDN_TB(_KEY_LEN_, table),                                                                              \
@@ -389,7 +414,8 @@ enum {
 #define COL_REFS(table, name, max, doc)
 #define INDEX(name, ...) {#name, __VA_ARGS__, sizeof((uint8_t[])__VA_ARGS__)},
 #define RING(name, column, points)
-#define END_TABLE(name)  {NULL, {0}, 0}}, DSDN_TBF(name, _encode), DSDN_TBF(name, _restore)},
+#define END_TABLE(name)                                                                                      \
+    {NULL, {0}, 0}}, DSDN_TBF(name, _ring_desc), DSDN_TBF(name, _encode), DSDN_TBF(name, _restore)},
 const struct dsdn_table_desc DSDN_PASTE(DSDN_TABLES_PREFIX, _, tables)[] = {
 #include DSDN_TABLES_DEF
 };

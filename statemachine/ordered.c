@@ -70,12 +70,24 @@ static uint64_t head_of(const struct dsdn_ordered *o, const uint8_t *key)
     return dsdn_load64_be(padded);
 }
 
-static void probe_row(const struct dsdn_ordered *o, uint32_t row, struct probe *probe)
+/* The place of an entry itself: its bytes are set. */
+static void probe_made(const struct dsdn_ordered *o, struct probe *probe)
 {
-    o->key(o->context, row, probe->bytes);
     probe->head = head_of(o, probe->bytes);
     probe->head_only = false;
     probe->past_equal = true;
+}
+
+static void probe_row(const struct dsdn_ordered *o, uint32_t row, struct probe *probe)
+{
+    o->key(o->context, row, probe->bytes);
+    probe_made(o, probe);
+}
+
+static void probe_key(const struct dsdn_ordered *o, const uint8_t *key, struct probe *probe)
+{
+    memcpy(probe->bytes, key, o->key_len);
+    probe_made(o, probe);
 }
 
 static uint32_t *rows_of(struct node *n, uint32_t level)
@@ -205,14 +217,12 @@ static void split(struct dsdn_ordered *o, uint32_t number, uint32_t level, uint3
     *entry = (struct entry){right->leaf.key[0], rows_of(right, level)[0], right_number};
 }
 
-void dsdn_ordered_insert(struct dsdn_ordered *o, uint32_t row)
+static void insert(struct dsdn_ordered *o, uint32_t row, const struct probe *probe)
 {
-    struct probe probe;
     struct way way;
-    probe_row(o, row, &probe);
-    descend(o, &probe, &way);
+    descend(o, probe, &way);
     if (way.child[0] && o->nodes[way.node[0]].leaf.row[way.child[0] - 1] == row) __builtin_trap(); /* twice */
-    struct entry entry = {probe.head, row, NONE};
+    struct entry entry = {probe->head, row, NONE};
     for (uint32_t level = 0;; level++) {
         if (level > o->height) { /* the root was split */
             uint32_t number = node_take(o);
@@ -233,6 +243,20 @@ void dsdn_ordered_insert(struct dsdn_ordered *o, uint32_t row)
         split(o, way.node[level], level, at, &entry);
     }
     o->entry_cnt++;
+}
+
+void dsdn_ordered_insert(struct dsdn_ordered *o, uint32_t row)
+{
+    struct probe probe;
+    probe_row(o, row, &probe);
+    insert(o, row, &probe);
+}
+
+void dsdn_ordered_insert_key(struct dsdn_ordered *o, uint32_t row, const uint8_t *key)
+{
+    struct probe probe;
+    probe_key(o, key, &probe);
+    insert(o, row, &probe);
 }
 
 /* Children i - 1 and i of a node: all into the left one if they fit, otherwise half into each. */
@@ -266,12 +290,10 @@ static void even_out(struct dsdn_ordered *o, struct node *parent, uint32_t level
     entry_copy(parent, level + 1, i, right, level, 0);
 }
 
-void dsdn_ordered_remove(struct dsdn_ordered *o, uint32_t row)
+static void remove_at(struct dsdn_ordered *o, uint32_t row, const struct probe *probe)
 {
-    struct probe probe;
     struct way way;
-    probe_row(o, row, &probe);
-    descend(o, &probe, &way);
+    descend(o, probe, &way);
     struct node *leaf = &o->nodes[way.node[0]];
     uint32_t at = way.child[0] - 1; /* past_equal: the entry itself is the last one counted */
     if (way.child[0] == 0 || leaf->leaf.row[at] != row) __builtin_trap(); /* its key changed meanwhile */
@@ -295,6 +317,20 @@ void dsdn_ordered_remove(struct dsdn_ordered *o, uint32_t row)
         o->root = child;
         o->height--;
     }
+}
+
+void dsdn_ordered_remove(struct dsdn_ordered *o, uint32_t row)
+{
+    struct probe probe;
+    probe_row(o, row, &probe);
+    remove_at(o, row, &probe);
+}
+
+void dsdn_ordered_remove_key(struct dsdn_ordered *o, uint32_t row, const uint8_t *key)
+{
+    struct probe probe;
+    probe_key(o, key, &probe);
+    remove_at(o, row, &probe);
 }
 
 /* ---- positions ----------------------------------------------------------------------------------------- */

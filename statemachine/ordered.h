@@ -27,6 +27,9 @@ int dsdn_ordered_reserve(struct dsdn_ordered *o, uint32_t extra, struct dsdn_err
  * added).  Anything else stops the process, because going on would leave an order that no replica shares. */
 void dsdn_ordered_insert(struct dsdn_ordered *o, uint32_t row);
 void dsdn_ordered_remove(struct dsdn_ordered *o, uint32_t row);
+/* The same for a caller who has the key at hand (key_len bytes, what the key function writes). */
+void dsdn_ordered_insert_key(struct dsdn_ordered *o, uint32_t row, const uint8_t *key);
+void dsdn_ordered_remove_key(struct dsdn_ordered *o, uint32_t row, const uint8_t *key);
 uint32_t dsdn_ordered_count(const struct dsdn_ordered *o);
 size_t dsdn_ordered_memory(const struct dsdn_ordered *o); /* bytes */
 

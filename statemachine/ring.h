@@ -16,7 +16,8 @@ struct dsdn_ring_walk {
 };
 
 /* dsdn_ring_begin starts at the first place that is >= `place`; places are in order of (place, key).  The table must
- * have a RING. */
+ * have a RING.  A walk meets the ring as it was before the present event: rows edited or inserted in it come or go when
+ * it is over (dsdn_state_settle).  A row that is erased goes at once, which ends the walks there are. */
 void dsdn_ring_begin(struct dsdn_ring_walk *w, const struct dsdn_table *t, uint64_t place);
 
 /* dsdn_ring_next returns the row at the next place, going round; DSDN_NO_ROW after every place was visited once.  A

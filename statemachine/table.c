@@ -1,6 +1,7 @@
 #include "statemachine/table.h"
 
 #include "statemachine/ordered.h"
+#include "statemachine/ring_internal.h"
 #include "statemachine/state.h"
 #include "statemachine/tree.h"
 
@@ -116,17 +117,27 @@ static bool unsettled(const struct dsdn_table *t, uint32_t row)
 
 void dsdn_table_settle(struct dsdn_table *t)
 {
-    while (t->unsettled_cnt) index_insert(t, t->unsettled[--t->unsettled_cnt]);
+    while (t->unsettled_cnt) {
+        uint32_t row = t->unsettled[--t->unsettled_cnt];
+        index_insert(t, row);
+        if (t->ring) dsdn_ring_settle(t, row);
+    }
 }
 
 void dsdn_walk_begin(struct dsdn_walk *w, const struct dsdn_table *t, uint32_t index, const uint8_t *prefix,
                      uint32_t prefix_len)
 {
+    dsdn_walk_seek(w, t, index, prefix, prefix_len, prefix, prefix_len);
+}
+
+void dsdn_walk_seek(struct dsdn_walk *w, const struct dsdn_table *t, uint32_t index, const uint8_t *prefix,
+                    uint32_t prefix_len, const uint8_t *from, uint32_t from_len)
+{
     w->table = t;
     w->index = index;
     w->prefix_len = prefix_len;
     if (prefix_len) memcpy(w->prefix, prefix, prefix_len);
-    dsdn_ordered_seek(t->index[index], w->prefix, prefix_len, &w->leaf, &w->slot);
+    dsdn_ordered_seek(t->index[index], from, from_len, &w->leaf, &w->slot);
 }
 
 uint32_t dsdn_walk_next(struct dsdn_walk *w)
@@ -150,6 +161,7 @@ static int grow(struct dsdn_table *t, int which, size_t want, struct dsdn_error 
     t->dirty_rows = t->pages[DSDN_PAGES_DIRTY_ROWS].start;
     t->unsettled = t->pages[DSDN_PAGES_UNSETTLED].start;
     t->touched = t->pages[DSDN_PAGES_TOUCHED].start;
+    t->on_ring = t->pages[DSDN_PAGES_ON_RING].start;
     return rc;
 }
 
@@ -186,6 +198,8 @@ static int grow_rows(struct dsdn_table *t, uint32_t cap, struct dsdn_error *erro
     if (!rc && t->track) rc = grow(t, DSDN_PAGES_DIRTY_ROWS, (size_t)cap * 4, error);
     if (!rc && t->state->fingerprint) rc = grow(t, DSDN_PAGES_TOUCHED, words, error);
     if (!rc && t->indexed) rc = grow(t, DSDN_PAGES_UNSETTLED, (size_t)cap * 4, error);
+    if (!rc && t->ring) rc = grow(t, DSDN_PAGES_ON_RING, words, error);
+    if (!rc && t->ring) rc = dsdn_ring_reserve(t, cap, error);
     if (!rc && t->tree) rc = dsdn_tree_reserve(t->tree, cap, error);
     if (!rc && cap > t->row_cap) t->row_cap = cap;
     return rc;
@@ -228,12 +242,16 @@ int dsdn_table_init(struct dsdn_table *t, struct dsdn_state *s, uint32_t number,
                     const struct dsdn_table_desc *desc, uint32_t rows, struct dsdn_error *error)
 {
     *t = (struct dsdn_table){.desc = desc, .state = s, .number = number, .row_size = desc->row_size};
-    t->indexed = index_count(desc) > 0;
+    t->ring_points = desc->ring()->points;
+    t->ring_offset = desc->ring()->offset;
+    t->indexed = index_count(desc) > 0 || t->ring_points;
     for (uint32_t i = 0; i < index_count(desc); i++) {
         t->index[i] = dsdn_ordered_new(index_key_len(t, i), index_keys[i], t);
         if (!t->index[i])
             return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for an index of table %s", desc->name);
     }
+    if (t->ring_points && !(t->ring = dsdn_ring_new(t)))
+        return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for the ring of table %s", desc->name);
     return dsdn_table_reserve(t, rows ? rows : 1, error);
 }
 
@@ -241,6 +259,7 @@ void dsdn_table_free(struct dsdn_table *t)
 {
     for (int i = 0; i < DSDN_TABLE_PAGES; i++) dsdn_pages_free(&t->pages[i]);
     for (uint32_t i = 0; i < DSDN_INDEX_MAX; i++) dsdn_ordered_free(t->index[i]);
+    dsdn_ordered_free(t->ring);
     dsdn_tree_free(t->tree);
     *t = (struct dsdn_table){0};
 }
@@ -306,6 +325,7 @@ void dsdn_table_erase(struct dsdn_table *t, uint32_t row)
     if (t->track) mark(t, row, true);
     if (t->state->fingerprint) bit_clear(t->touched, row); /* the number may get another key in this batch */
     if (t->tree) dsdn_tree_remove(t->tree, row);
+    if (t->ring) dsdn_ring_leave(t, row);
     if (t->indexed) {
         if (unsettled(t, row)) {
             uint32_t i = 0;

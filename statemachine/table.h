@@ -48,6 +48,12 @@ struct dsdn_index_desc {
     uint8_t column_cnt;
 };
 
+struct dsdn_ring_desc {
+    const char *name;
+    uint16_t offset; /* of the u8 column that puts a row on the ring */
+    uint16_t points; /* places of a row; 0 = the table has no ring */
+};
+
 struct dsdn_table_desc {
     uint16_t id;         /* in role roots, checkpoints and proofs; never reused */
     uint16_t role;       /* role id */
@@ -55,6 +61,7 @@ struct dsdn_table_desc {
     uint32_t row_size, key_len, value_max;
     const struct dsdn_column *(*columns)(void); /* ends with a column whose name is NULL */
     struct dsdn_index_desc indexes[DSDN_INDEX_MAX + 1]; /* ends with an entry whose name is NULL */
+    const struct dsdn_ring_desc *(*ring)(void);
     /* Write the value (all columns but the key) and return its length.  ranks NULL: references are keys, the
      * form that is hashed.  ranks[t][row]: references are the rank of the row in key order, the form of
      * checkpoints. */
@@ -74,6 +81,7 @@ enum {
     DSDN_PAGES_DIRTY_ROWS,
     DSDN_PAGES_UNSETTLED,
     DSDN_PAGES_TOUCHED,
+    DSDN_PAGES_ON_RING,
     DSDN_TABLE_PAGES
 };
 
@@ -85,7 +93,7 @@ struct dsdn_table {
     uint64_t *live; /* bit per row */
     uint32_t row_end, live_cnt, row_cap, free_cnt, row_size;
     bool track;     /* mark rows that change: somebody will ask for a root or a fingerprint */
-    bool indexed;   /* has ordered indexes */
+    bool indexed;   /* has ordered indexes or a ring */
 
     const struct dsdn_table_desc *desc;
     struct dsdn_state *state;
@@ -96,6 +104,9 @@ struct dsdn_table {
     struct dsdn_ordered *index[DSDN_INDEX_MAX];
     uint32_t *unsettled; /* rows taken out of their indexes while they are edited */
     uint32_t unsettled_cnt;
+    struct dsdn_ordered *ring; /* places: number row * ring_points + i; NULL without a ring */
+    uint64_t *on_ring;         /* bit per row: its places are in `ring` */
+    uint32_t ring_offset, ring_points;
     uint64_t *touched; /* bit per row: old value recorded in this batch, when the state takes fingerprints */
     struct dsdn_tree *tree; /* NULL until a root is asked for */
     uint32_t number;        /* index in the state */
@@ -185,8 +196,8 @@ static inline bool dsdn_table_live(const struct dsdn_table *t, uint32_t row)
 void dsdn_table_mark(struct dsdn_table *t, uint32_t row);
 
 /* dsdn_table_edit hands out a row for writing.  The key and the columns of ordered indexes must not change
- * through it; dsdn_table_edit_indexed is for those: it takes the row out of its ordered indexes until
- * dsdn_state_settle. */
+ * through it, nor the column of a ring; dsdn_table_edit_indexed is for those: it takes the row out of its ordered
+ * indexes until dsdn_state_settle, which also brings its places on the ring up to date. */
 static inline void *dsdn_table_edit(struct dsdn_table *t, uint32_t row, uint32_t row_size)
 {
     if (t->track) dsdn_table_mark(t, row);
@@ -222,10 +233,10 @@ int dsdn_table_fill(struct dsdn_table *t, uint32_t rows, struct dsdn_error *erro
  * check. */
 void dsdn_table_enter(struct dsdn_table *t, uint32_t first, uint32_t cnt);
 
-/* dsdn_table_index_all fills the (empty) ordered indexes from the rows: after a restore. */
+/* dsdn_table_index_all fills the (empty) ordered indexes and the ring from the rows: after a restore. */
 int dsdn_table_index_all(struct dsdn_table *t, struct dsdn_error *error);
 
-/* dsdn_table_settle puts edited rows back into the ordered indexes. */
+/* dsdn_table_settle puts edited rows back into the ordered indexes, and on the ring or off it. */
 void dsdn_table_settle(struct dsdn_table *t);
 
 /* dsdn_table_sorted returns a new array (malloc, the caller frees) of the live_cnt row numbers in key
@@ -248,6 +259,11 @@ struct dsdn_walk {
  * with it (prefix_len 0: all rows). */
 void dsdn_walk_begin(struct dsdn_walk *w, const struct dsdn_table *t, uint32_t index, const uint8_t *prefix,
                      uint32_t prefix_len);
+/* dsdn_walk_seek starts further on: at the first row whose index key is >= the from_len bytes at `from` (zero-extended;
+ * at most the length of an index key), and ends as dsdn_walk_begin does, after the last that begins with prefix.  `from`
+ * begins with prefix itself. */
+void dsdn_walk_seek(struct dsdn_walk *w, const struct dsdn_table *t, uint32_t index, const uint8_t *prefix,
+                    uint32_t prefix_len, const uint8_t *from, uint32_t from_len);
 /* dsdn_walk_next returns the next row, or DSDN_NO_ROW at the end. */
 uint32_t dsdn_walk_next(struct dsdn_walk *w);
 
