@@ -69,6 +69,9 @@ void dsdn_fire_committee_end(struct dsdn_context *c, const uint8_t subject[68]);
  * ceil(2n/3) at 67 percent, else ceil(n * percent / 100).  OK, NOT_AUTHORISED or BAD_SIGNATURE. */
 dsdn_outcome dsdn_quorum_agrees(const struct dsdn_context *c, const struct dsdn_list *approvals);
 
+/* dsdn_quorum_or_founders_agree: founders, when the author is one; otherwise the quorum. */
+dsdn_outcome dsdn_quorum_or_founders_agree(const struct dsdn_context *c, const struct dsdn_list *approvals);
+
 /* dsdn_validator_active says whether a key is an active validator's. */
 static inline bool dsdn_validator_active(const struct dsdn_state *s, const uint8_t key[32])
 {

@@ -13,8 +13,7 @@ dsdn_outcome dsdn_reduce_checkpoint_declared(struct dsdn_context *c,
                                              const struct dsdn_ev_checkpoint_declared *e)
 {
     struct dsdn_state *s = c->state;
-    if (!dsdn_from_authority(c) && dsdn_sys_validator_find(s, c->author) == DSDN_NO_ROW)
-        return DSDN_RESULT(NOT_AUTHORISED);
+    if (!dsdn_from_authority(c) && !dsdn_validator_active(s, c->author)) return DSDN_RESULT(NOT_AUTHORISED);
     if (e->sequence % (uint64_t)DSDN_SETTING(s, attest_every)) return DSDN_UNMET(SEQUENCE_STEP);
     if (e->sequence >= dsdn_head(s)->sequence)
         return DSDN_UNMET(SEQUENCE_AHEAD); /* head: batches applied before this one */

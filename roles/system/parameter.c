@@ -6,6 +6,44 @@
 /* Changes that wait for one height; more are refused with LIMIT. */
 enum { PENDING_MAX = 64 };
 
+/* What a ParamChanged may say of one parameter. */
+struct governed {
+    int64_t least, most, current;
+};
+
+/* The value of a base64url digit (RFC 4648, section 5), or 64. */
+static uint8_t digit(uint8_t c)
+{
+    if (c >= 'A' && c <= 'Z') return (uint8_t)(c - 'A');
+    if (c >= 'a' && c <= 'z') return (uint8_t)(c - 'a' + 26);
+    if (c >= '0' && c <= '9') return (uint8_t)(c - '0' + 52);
+    return c == '-' ? 62 : c == '_' ? 63 : 64;
+}
+
+/* `op:` and an address of 32 bytes in 43 digits without padding: the last one holds 4 bits and 2 zero bits. */
+static bool names_operator(struct dsdn_view name)
+{
+    if (name.len != 46 || memcmp(name.bytes, "op:", 3) != 0) return false;
+    for (uint32_t i = 3; i < 46; i++)
+        if (digit(name.bytes[i]) == 64) return false;
+    return digit(name.bytes[45]) % 4 == 0;
+}
+
+static bool govern(const struct dsdn_state *s, struct dsdn_view name, struct governed *g)
+{
+    const struct dsdn_parameter_desc *desc = dsdn_parameter_find(name.bytes, name.len);
+    if (desc) {
+        *g = (struct governed){desc->least, desc->most,
+                               dsdn_parameter(s, (uint32_t)(desc - dsdn_parameters))};
+        return true;
+    }
+    if (!names_operator(name)) return false;
+    char text[47] = {0};
+    memcpy(text, name.bytes, name.len);
+    *g = (struct governed){0, 1, dsdn_parameter_named(s, text)};
+    return true;
+}
+
 static void pending_key(uint8_t key[12], uint64_t effective, uint32_t order)
 {
     dsdn_store64_be(key, effective);
@@ -17,13 +55,13 @@ dsdn_outcome dsdn_reduce_param_changed(struct dsdn_context *c, const struct dsdn
     dsdn_outcome agreed = dsdn_founders_agree(c, &e->approvals);
     if (agreed) return agreed;
     if (!c->has_primary) return DSDN_UNMET(NO_PRIMARY);
-    const struct dsdn_parameter_desc *desc = dsdn_parameter_find(e->key.bytes, e->key.len);
-    if (!desc) return DSDN_UNMET(PARAMETER_UNKNOWN);
+    struct dsdn_state *s = c->state;
+    struct governed g;
+    if (!govern(s, e->key, &g)) return DSDN_UNMET(PARAMETER_UNKNOWN);
     if (e->effective < c->origin.height) return DSDN_UNMET(HEIGHT_PAST);
-    if (e->new_value < desc->least || e->new_value > desc->most) return DSDN_UNMET(PARAMETER_RANGE);
+    if (e->new_value < g.least || e->new_value > g.most) return DSDN_UNMET(PARAMETER_RANGE);
 
     /* Orders of one height are 0, 1, 2, ... without gaps: all its rows become due together. */
-    struct dsdn_state *s = c->state;
     uint8_t key[12];
     uint32_t order = 0;
     for (;; order++) {
@@ -34,9 +72,8 @@ dsdn_outcome dsdn_reduce_param_changed(struct dsdn_context *c, const struct dsdn
         if (p->name_len == e->key.len && memcmp(p->name, e->key.bytes, e->key.len) == 0)
             return p->value == e->new_value ? DSDN_RESULT(NO_EFFECT) : DSDN_RESULT(CONFLICT);
     }
-    int64_t current = dsdn_parameter(s, (uint32_t)(desc - dsdn_parameters));
-    if (e->old_value != current) return DSDN_UNMET(PARAMETER_OLD_VALUE);
-    if (e->new_value == current) return DSDN_RESULT(NO_EFFECT);
+    if (e->old_value != g.current) return DSDN_UNMET(PARAMETER_OLD_VALUE);
+    if (e->new_value == g.current) return DSDN_RESULT(NO_EFFECT);
     if (order >= PENDING_MAX) return DSDN_RESULT(LIMIT);
 
     struct dsdn_sys_row_pending_param *p =
