@@ -1,8 +1,8 @@
 /* placement.c: plans for replicas (docs/formats/reducers.md, "Plan" and "Source").
  *
- * This stands behind every assignment, so the usual case is one seek and a few steps on the ring: whatever costs more is
- * asked for only after the walk got long.  No case takes more than two walks, one look at each zone and one at each
- * node of the ring. */
+ * This stands behind every assignment, so the usual case is one seek and a few steps on the ring: whatever
+ * costs more is asked for only after the walk got long.  No case takes more than two walks, one look at
+ * each zone and one at each node of the ring. */
 #include "roles/coordinator/placement.h"
 
 #include "log/hash.h"

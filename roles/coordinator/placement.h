@@ -1,13 +1,14 @@
-/* placement.h: which nodes are to hold a chunk, and who copies it to whom: pure functions of the state and a time
- * (requirements COORD-4 to COORD-6; the rules: docs/formats/reducers.md, "Ring", "Plan", "Source").
+/* placement.h: which nodes are to hold a chunk, and who copies it to whom: pure functions of the state and
+ * a time (requirements COORD-4 to COORD-6; the rules: docs/formats/reducers.md, "Ring", "Plan", "Source").
  *
- * A plan begins at the chunk's place on the ring of storage nodes (statemachine/ring.h) and takes the first free node
- * of each zone it meets; where a walk of 1024 places is not enough it asks the zones by name, and when every zone with a
- * free node has the chunk it lets a zone have it twice.  So a node that joins or leaves moves few replicas, and everybody
- * who holds the same state makes the same plan: row numbers, hash seeds and the order in which rows came do not
- * matter.
+ * A plan begins at the chunk's place on the ring of storage nodes (statemachine/ring.h) and takes the
+ * first free node of each zone it meets; where a walk of 1024 places is not enough it asks the zones by
+ * name, and when every zone with a free node has the chunk it lets a zone have it twice.  So a node that
+ * joins or leaves moves few replicas, and everybody who holds the same state makes the same plan: row
+ * numbers, hash seeds and the order in which rows came do not matter.
  *
- * Nothing here allocates or writes.  Times are ms since 1970; nodes and chunks are row numbers of the state given. */
+ * Nothing here allocates or writes.  Times are ms since 1970; nodes and chunks are row numbers of the
+ * state given. */
 #ifndef DSDN_ROLES_COORDINATOR_PLACEMENT_H
 #define DSDN_ROLES_COORDINATOR_PLACEMENT_H
 
@@ -30,20 +31,22 @@ struct dsdn_placement {
     uint8_t rule[DSDN_PLACEMENT_MAX];  /* enum dsdn_placement_rule of each */
 };
 
-/* dsdn_placement_plan chooses nodes for `want` (at most 16 count) more replicas of a declared chunk at time_ms, and
- * returns how many there are: fewer than wanted when no more nodes are free. */
+/* dsdn_placement_plan chooses nodes for `want` (at most 16 count) more replicas of a declared chunk at
+ * time_ms, and returns how many there are: fewer than wanted when no more nodes are free. */
 uint32_t dsdn_placement_plan(const struct dsdn_state *s, uint64_t time_ms, uint32_t chunk, uint32_t want,
                              struct dsdn_placement *out);
 
-/* dsdn_placement_want is how many more holders a declared chunk should have: rf of its object (at most 16) less the
- * holders, at least 0; 0 of a chunk that is to go. */
+/* dsdn_placement_want is how many more holders a declared chunk should have: rf of its object (at most 16)
+ * less the holders, at least 0; 0 of a chunk that is to go. */
 uint32_t dsdn_placement_want(const struct dsdn_state *s, uint32_t chunk);
 
-/* dsdn_placement_has says whether `node` is one of the plan for rf less the holders: the check of ReplicaAssigned and
- * HealAssigned, at c->time_ms.  `node` may hold the chunk already: then it is none of the plan's. */
+/* dsdn_placement_has says whether `node` is one of the plan for rf less the holders: the check of
+ * ReplicaAssigned and HealAssigned, at c->time_ms.  `node` may hold the chunk already: then it is none of
+ * the plan's. */
 bool dsdn_placement_has(const struct dsdn_context *c, uint32_t chunk, uint32_t node);
 
-/* dsdn_placement_of chooses rf nodes for any hash, as if it were a chunk that nobody holds.  Returns how many. */
+/* dsdn_placement_of chooses rf nodes for any hash, as if it were a chunk that nobody holds.  Returns how
+ * many. */
 uint32_t dsdn_placement_of(const struct dsdn_state *s, uint64_t time_ms, const uint8_t hash[32], uint32_t rf,
                            struct dsdn_placement *out);
 
@@ -60,8 +63,9 @@ static inline bool dsdn_chunk_to_go(const struct dsdn_state *s, uint32_t chunk)
     return k->deleted || dsdn_object_at(s, k->object)->deleted;
 }
 
-/* dsdn_heal_source returns the node that a new replica of the chunk is copied from, of the nodes with a live replica
- * the one whose H("dsdn/heal/1", chunk || node) is lowest as bytes; DSDN_NO_ROW when none is live. */
+/* dsdn_heal_source returns the node that a new replica of the chunk is copied from, of the nodes with a
+ * live replica the one whose H("dsdn/heal/1", chunk || node) is lowest as bytes; DSDN_NO_ROW when none is
+ * live. */
 uint32_t dsdn_heal_source(const struct dsdn_state *s, uint32_t chunk);
 
 /* What it takes to give a chunk its replicas back. */
@@ -75,9 +79,9 @@ struct dsdn_heal {
 /* dsdn_heal_plan plans for one chunk; false when it has rf live replicas or is to go: nothing to heal. */
 bool dsdn_heal_plan(const struct dsdn_state *s, uint64_t time_ms, uint32_t chunk, struct dsdn_heal *out);
 
-/* dsdn_heal_next steps *at through `rows`, chunk rows in the order the caller wants (dsdn_table_sorted gives them by
- * key), to the next chunk with something to heal, and plans for it; false at the end.  Each plan is as if none of the
- * others were carried out. */
+/* dsdn_heal_next steps *at through `rows`, chunk rows in the order the caller wants (dsdn_table_sorted
+ * gives them by key), to the next chunk with something to heal, and plans for it; false at the end.  Each
+ * plan is as if none of the others were carried out. */
 bool dsdn_heal_next(const struct dsdn_state *s, uint64_t time_ms, const uint32_t *rows, uint32_t row_cnt,
                     uint32_t *at, struct dsdn_heal *out);
 
