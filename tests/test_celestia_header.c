@@ -586,6 +586,14 @@ static void impossible_shapes(void **state)
         case 37: m.votes[2].flag = DSDN_CELESTIA_ABSENT; break; /* with a signature */
         case 38:
             vote(&m, 2, DSDN_CELESTIA_ABSENT);
+            m.votes[2].address = m.validators[2].address;
+            break;
+        case 39:
+            vote(&m, 2, DSDN_CELESTIA_ABSENT);
+            m.votes[2].signature = (struct dsdn_view){m.signatures[2], 64};
+            break;
+        case 40:
+            vote(&m, 2, DSDN_CELESTIA_ABSENT);
             m.votes[2].time.seconds = 0;
             break;
         default: return;

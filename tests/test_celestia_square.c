@@ -133,14 +133,14 @@ static void leopard_is_interpolation(void **state)
 static void leopard_pieces(void **state)
 {
     (void)state;
-    static uint8_t data[64 * 4096], parity[64 * 4096], piece[64 * 64], piece_parity[64 * 64];
+    enum { LEN = 64 * 61 }; /* no multiple of what is worked on at a time */
+    static uint8_t data[64 * LEN], parity[64 * LEN], piece[64 * 64], piece_parity[64 * 64];
     number_fill(data, sizeof data);
-    encode(data, parity, 64, 4096);
-    for (size_t at = 0; at < 4096; at += 64 * 9) {
-        for (size_t i = 0; i < 64; i++) memcpy(piece + i * 64, data + i * 4096 + at, 64);
+    encode(data, parity, 64, LEN);
+    for (size_t at = 0; at < LEN; at += 64 * 4) {
+        for (size_t i = 0; i < 64; i++) memcpy(piece + i * 64, data + i * LEN + at, 64);
         encode(piece, piece_parity, 64, 64);
-        for (size_t i = 0; i < 64; i++)
-            assert_memory_equal(piece_parity + i * 64, parity + i * 4096 + at, 64);
+        for (size_t i = 0; i < 64; i++) assert_memory_equal(piece_parity + i * 64, parity + i * LEN + at, 64);
     }
     assert_null(dsdn_leopard_new(0));
     assert_null(dsdn_leopard_new(3));
@@ -464,6 +464,16 @@ static void random_layouts(void **state)
             if (found && !memcmp(blobs[b].ns, blobs[last].ns, 29)) assert_true(b > last); /* order is kept */
             taken += blob.share_cnt;
             last = b;
+            /* up to the next start there is only padding of this blob, and of the tail */
+            for (size_t next = blob.index + blob.share_cnt; next < total; next++) {
+                const uint8_t *share = shares + next * DSDN_SHARE_LEN;
+                uint8_t want[DSDN_SHARE_LEN];
+                bool tail = memcmp(share, dsdn_namespace_tail_padding, 29) == 0;
+                if (load32_be(share + 30)) break;
+                dsdn_share_padding(tail ? dsdn_namespace_tail_padding : blobs[b].ns,
+                                   tail ? 0 : blobs[b].version, want);
+                assert_memory_equal(share, want, sizeof want);
+            }
             found++;
         }
         assert_int_equal(found, used);
@@ -506,6 +516,16 @@ static void layout_sizes(void **state)
     assert_int_equal(blobs[0].index, 2);
     dsdn_share_padding(dsdn_namespace_reserved_padding, 0, first);
     assert_memory_equal(layout.shares + DSDN_SHARE_LEN, first, sizeof first);
+    dsdn_layout_free(&layout);
+
+    /* the wrapped transaction has 473 bytes with its true index, of one byte, and needs two shares with three
+     */
+    blobs[0].data.len = 1;
+    txs[0].tx.len = 473 - 2 - 3 - 3 - 6;
+    assert_int_equal(dsdn_layout_build(txs, 1, 16, &layout, &error), 0);
+    assert_int_equal(blobs[0].index, 2);
+    assert_memory_equal(layout.shares + DSDN_SHARE_LEN, first, sizeof first);
+    assert_int_equal(load32_be(layout.shares + 30), 473);
     dsdn_layout_free(&layout);
 
     blobs[0].data.len = 0;
@@ -591,6 +611,7 @@ static void check_row_set(const struct dsdn_dah *dah, const uint8_t *ns, bool ev
     }
     for (size_t cut = 0; every_byte && cut < len; cut++)
         assert_int_equal(dsdn_row_set_verify(bytes, cut, ns, root, &set, &error), DSDN_E_MALFORMED);
+    assert_int_equal(dsdn_row_set_verify(bytes, len + 1, ns, root, &set, &error), DSDN_E_MALFORMED);
     for (uint32_t i = 0; every_byte && i < 32; i++) {
         root[i] ^= 0x10;
         assert_int_equal(dsdn_row_set_verify(bytes, len, ns, root, &set, &error), DSDN_E_PROOF);
@@ -711,6 +732,14 @@ static void row_set_omissions(void **state)
         int rc = dsdn_row_set_verify(bytes, len, ns, root, &set, &error);
         assert_int_equal(rc, other == 5 ? 0 : DSDN_E_PROOF);
     }
+
+    /* rows out of order settle nothing, whatever root they are under */
+    roots[2].bytes[28] = roots[2].bytes[57] = 4;
+    dsdn_dah_root(&dah, root);
+    ns[28] = 4;
+    assert_int_equal(dsdn_row_set_make(&dah, ns, bytes, sizeof bytes, &len, &error), 0);
+    assert_int_equal(dsdn_load16(bytes + 4), 3);
+    assert_int_equal(dsdn_row_set_verify(bytes, len, ns, root, &set, &error), DSDN_E_PROOF);
 }
 
 static void dah_refusals(void **state)

@@ -15,6 +15,12 @@ static void inner(const uint8_t left[32], const uint8_t right[32], uint8_t out[3
     dsdn_sha256(message, sizeof message, out);
 }
 
+/* Nodes one behind the other as plain bytes. */
+static const uint8_t *flat(const struct dsdn_nmt_node *nodes)
+{
+    return (const void *)nodes;
+}
+
 static bool node_ok(const struct dsdn_nmt_node *n)
 {
     return dsdn_namespace_compare(dsdn_nmt_min(n), dsdn_nmt_max(n)) <= 0;
@@ -60,8 +66,8 @@ int dsdn_dah_check(const struct dsdn_dah *dah, struct dsdn_error *error)
 void dsdn_dah_root(const struct dsdn_dah *dah, uint8_t out[32])
 {
     uint8_t rows[32], columns[32];
-    dsdn_merkle_root_fixed(dah->row_roots->bytes, DSDN_NMT_NODE_LEN, dah->row_cnt, rows);
-    dsdn_merkle_root_fixed(dah->column_roots->bytes, DSDN_NMT_NODE_LEN, dah->column_cnt, columns);
+    dsdn_merkle_root_fixed(flat(dah->row_roots), DSDN_NMT_NODE_LEN, dah->row_cnt, rows);
+    dsdn_merkle_root_fixed(flat(dah->column_roots), DSDN_NMT_NODE_LEN, dah->column_cnt, columns);
     inner(rows, columns, out);
 }
 
@@ -115,8 +121,8 @@ int dsdn_row_set_make(const struct dsdn_dah *dah, const uint8_t ns[DSDN_NAMESPAC
         return dsdn_fail(error, DSDN_E_TOO_LARGE, "a row set of %zu bytes does not fit %zu", need, cap);
     digest *nodes = malloc((size_t)leaves * sizeof *nodes);
     if (!nodes) return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for a tree over %u roots", leaves);
-    dsdn_merkle_leaves_fixed(dah->row_roots->bytes, DSDN_NMT_NODE_LEN, dah->row_cnt, nodes);
-    dsdn_merkle_leaves_fixed(dah->column_roots->bytes, DSDN_NMT_NODE_LEN, dah->column_cnt,
+    dsdn_merkle_leaves_fixed(flat(dah->row_roots), DSDN_NMT_NODE_LEN, dah->row_cnt, nodes);
+    dsdn_merkle_leaves_fixed(flat(dah->column_roots), DSDN_NMT_NODE_LEN, dah->column_cnt,
                              nodes + dah->row_cnt);
     dsdn_store16(out, (uint16_t)dah->row_cnt);
     dsdn_store16(out + 2, (uint16_t)first);
@@ -170,8 +176,8 @@ int dsdn_row_set_verify(const uint8_t *bytes, size_t len, const uint8_t ns[DSDN_
     if (len != need)
         return dsdn_fail(error, DSDN_E_MALFORMED, "a row set of %zu bytes where it needs %zu", len, need);
     const struct dsdn_nmt_node *roots = (const void *)(bytes + DSDN_ROW_SET_FIXED_LEN);
-    dsdn_merkle_leaves_fixed(roots->bytes, DSDN_NMT_NODE_LEN, cnt, nodes + 1);
-    climb(nodes, start, start + cnt, 2 * row_cnt, roots->bytes + roots_len, root);
+    dsdn_merkle_leaves_fixed(flat(roots), DSDN_NMT_NODE_LEN, cnt, nodes + 1);
+    climb(nodes, start, start + cnt, 2 * row_cnt, flat(roots) + roots_len, root);
     if (!dsdn_equal32(root, data_root))
         return dsdn_fail(error, DSDN_E_PROOF, "rows %u to %u of the set are not under the data root", start,
                          start + cnt - 1);

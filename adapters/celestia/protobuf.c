@@ -2,7 +2,7 @@
 
 static void put(struct dsdn_proto *p, const void *bytes, size_t len)
 {
-    if (p->overflow || len > p->cap - p->len) {
+    if (len > p->cap - p->len) {
         p->overflow = true;
         return;
     }
