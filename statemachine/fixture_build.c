@@ -123,27 +123,37 @@ static int damage(const struct dsdn_story *s, const struct dsdn_story_draft *d, 
     return DSDN_OK;
 }
 
-/* The quorum's certificate over the batch: those named sign, in the order of the set that the genesis has. */
+/* The newest quorum set that the story declared under this id (NONE: under any). */
+static const struct dsdn_story_set *quorum_set(const struct dsdn_story *s, uint32_t id)
+{
+    uint32_t i = s->set_cnt;
+    while (i && id != DSDN_STORY_NONE && s->sets[i - 1].id != id) i--;
+    return i ? &s->sets[i - 1] : NULL;
+}
+
+/* The quorum's certificate over the batch: those named sign, in set order. */
 static int certify(const struct dsdn_story *s, const struct dsdn_story_draft *d, struct dsdn_story_batch *b,
                    struct dsdn_error *error)
 {
     if (!d->certifier_cnt) return DSDN_OK;
-    const struct dsdn_list *set = &s->genesis.event.quorum_members;
+    const struct dsdn_story_set *set = quorum_set(s, d->certificate_set);
+    if (!set)
+        return dsdn_story_fail(s, b->line, DSDN_E_MALFORMED, error, "no quorum set %u was declared",
+                               d->certificate_set);
     uint8_t signatures[64][64], message[32], out[6 + 8 + 64 * 64];
     const uint8_t *at[64] = {0};
-    uint32_t n = set->count < 64 ? set->count : 64;
-    dsdn_certificate_message(s->genesis.hash, 0, b->header.sequence, b->hash, message);
+    dsdn_certificate_message(s->genesis.hash, set->id, b->header.sequence, b->hash, message);
     for (uint32_t i = 0; i < d->certifier_cnt; i++) {
         const struct dsdn_story_name *name = &s->names[d->certifiers[i]];
         uint32_t seat = 0;
-        while (seat < n && !dsdn_equal32(set->items + 32 * (size_t)seat, name->hash)) seat++;
-        if (seat == n)
+        while (seat < set->cnt && !dsdn_equal32(set->members[seat], name->hash)) seat++;
+        if (seat == set->cnt)
             return dsdn_story_fail(s, b->line, DSDN_E_MALFORMED, error, "%s is not in the quorum set",
                                    name->name);
         dsdn_sign(&name->key, message, signatures[seat]);
         at[seat] = signatures[seat];
     }
-    size_t len = dsdn_certificate_encode(0, at, n, out, sizeof out);
+    size_t len = dsdn_certificate_encode(set->id, at, set->cnt, out, sizeof out);
     return dsdn_story_append(&b->certificate, out, len, error);
 }
 

@@ -313,6 +313,7 @@ int dsdn_parser_read_event(struct dsdn_parser *p, struct dsdn_word rest, struct 
     if (!rc)
         rc = dsdn_story_encode(p->s, &payload, (struct dsdn_word){merged.bytes, merged.len}, &bytes, error);
     if (!rc) rc = frame_put(p, desc->type, payload.version, &bytes, error);
+    if (!rc && p->draft.expected == DSDN_OUTCOME_OK) rc = dsdn_story_learn(p->s, &payload, &bytes, error);
     dsdn_text_free(&merged);
     dsdn_buffer_free(&bytes);
     p->draft.expected = before;

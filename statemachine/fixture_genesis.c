@@ -4,8 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define STAKE 1000000000ull /* of each validator, base units */
-
 static int by_key(const void *a, const void *b)
 {
     return memcmp(*(const uint8_t *const *)a, *(const uint8_t *const *)b, 32);
@@ -63,17 +61,65 @@ static void put_primary(struct dsdn_text *t, const struct dsdn_story_network *n)
     put_bytes(t, "da_start_hash", hash, sizeof hash);
 }
 
-static void put_parameters(struct dsdn_text *t, const struct dsdn_story_network *n)
+struct parameter {
+    char name[49];
+    int64_t value;
+};
+
+static int by_name(const void *a, const void *b)
 {
-    dsdn_text_key(t, "params");
-    dsdn_text_open(t, '[');
+    return strcmp(((const struct parameter *)a)->name, ((const struct parameter *)b)->name);
+}
+
+/* Those of the catalogue and those that list operators, in the order of their names. */
+static void put_parameters(struct dsdn_text *t, const struct dsdn_story *s, const struct dsdn_story_network *n)
+{
+    struct parameter all[DSDN_PARAMETER_CNT + 64];
+    uint32_t cnt = 0;
     for (uint32_t i = 0; i < DSDN_PARAMETER_CNT; i++) {
         if (!n->declared[i]) continue;
+        snprintf(all[cnt].name, sizeof all[cnt].name, "%s", dsdn_parameters[i].name);
+        all[cnt++].value = n->parameters[i];
+    }
+    for (uint32_t i = 0; i < n->allowed_cnt; i++) {
+        dsdn_story_operator(s->names[n->allowed[i]].hash, all[cnt].name);
+        all[cnt++].value = 1;
+    }
+    qsort(all, cnt, sizeof *all, by_name);
+    dsdn_text_key(t, "params");
+    dsdn_text_open(t, '[');
+    for (uint32_t i = 0; i < cnt; i++) {
         dsdn_text_open(t, '{');
         dsdn_text_key(t, "key");
-        dsdn_text_string(t, dsdn_parameters[i].name);
+        dsdn_text_string(t, all[i].name);
         dsdn_text_key(t, "value");
-        dsdn_text_decimal(t, (uint64_t)n->parameters[i], true);
+        dsdn_text_decimal(t, (uint64_t)all[i].value, true);
+        dsdn_text_close(t, '}');
+    }
+    dsdn_text_close(t, ']');
+}
+
+static void put_amount(struct dsdn_text *t, const char *key, uint64_t units)
+{
+    dsdn_text_key(t, key);
+    dsdn_text_open(t, '{');
+    put_number(t, "asset", 0);
+    put_decimal(t, "units", units);
+    dsdn_text_close(t, '}');
+}
+
+static void put_accounts(struct dsdn_text *t, const struct dsdn_story *s, const struct dsdn_story_network *n)
+{
+    dsdn_text_key(t, "allocations");
+    dsdn_text_open(t, '[');
+    for (uint32_t i = 0; i < n->account_cnt; i++) {
+        dsdn_text_open(t, '{');
+        put_bytes(t, "account", s->names[n->accounts[i].name].hash, 32);
+        put_amount(t, "amount", n->accounts[i].units);
+        put_decimal(t, "vest_start", n->accounts[i].vest_start);
+        put_decimal(t, "vest_cliff_s", n->accounts[i].vest_cliff_s);
+        put_decimal(t, "vest_len_s", n->accounts[i].vest_len_s);
+        put_number(t, "pool", n->accounts[i].pool);
         dsdn_text_close(t, '}');
     }
     dsdn_text_close(t, ']');
@@ -88,16 +134,35 @@ static void put_validators(struct dsdn_text *t, const struct dsdn_story *s,
         const struct dsdn_story_name *name = &s->names[n->validators[i]];
         dsdn_text_open(t, '{');
         put_bytes(t, "id", name->hash, 32);
-        dsdn_text_key(t, "stake");
-        dsdn_text_open(t, '{');
-        put_number(t, "asset", 0);
-        put_decimal(t, "units", STAKE);
-        dsdn_text_close(t, '}');
+        put_amount(t, "stake", n->stakes[i]);
         dsdn_text_key(t, "name");
         dsdn_text_string(t, name->name);
         dsdn_text_close(t, '}');
     }
     dsdn_text_close(t, ']');
+}
+
+/* One key, or the seats of a committee: share i + 1 is the member's own key. */
+static void put_authority(struct dsdn_text *t, const struct dsdn_story *s, const struct dsdn_story_network *n)
+{
+    static const uint8_t nobody[32];
+    const char *key = n->seat_cnt ? "group_public" : "coordinator";
+    put_bytes(t, key, s->names[n->coordinator].hash, 32);
+    dsdn_text_key(t, "committee");
+    dsdn_text_open(t, '[');
+    for (uint32_t i = 0; i < n->seat_cnt; i++) {
+        uint32_t validator = n->seats[i].validator;
+        if (validator == DSDN_STORY_NONE && n->validator_cnt) validator = n->validators[0];
+        const uint8_t *member = s->names[n->seats[i].member].hash;
+        dsdn_text_open(t, '{');
+        put_bytes(t, "coordinator_id", member, 32);
+        put_bytes(t, "validator_id", validator == DSDN_STORY_NONE ? nobody : s->names[validator].hash, 32);
+        put_bytes(t, "share_public", member, 32);
+        put_number(t, "share_index", i + 1);
+        dsdn_text_close(t, '}');
+    }
+    dsdn_text_close(t, ']');
+    put_number(t, "committee_threshold", n->seat_cnt ? 2 * n->seat_cnt / 3 + 1 : 0);
 }
 
 /* "1.0.0"; zero numbers, which no genesis may have, when it is none. */
@@ -124,19 +189,19 @@ static void put_genesis(struct dsdn_text *t, const struct dsdn_story *s, const s
     put_primary(t, n);
     put_version(t, n->version);
     put_set(t, s, "quorum_members", n->quorum, n->quorum_cnt);
-    put_number(t, "quorum_threshold_pct", n->quorum_cnt ? 67 : 0);
+    put_number(t, "quorum_threshold_pct", n->quorum_cnt ? n->quorum_pct : 0);
     put_set(t, s, "emergency_members", n->emergency, n->emergency_cnt);
     dsdn_text_key(t, "emergency_url");
     dsdn_text_string(t, "");
     put_number(t, "chain_profile", DSDN_PROFILE_DEVNET);
-    put_number(t, "feature_level", 0);
+    put_number(t, "feature_level", n->level);
     put_decimal(t, "genesis_time", DSDN_STORY_BEGIN_MS);
-    put_parameters(t, n);
+    put_parameters(t, s, n);
+    put_accounts(t, s, n);
     put_set(t, s, "founder_keys", n->founders, n->founder_cnt);
     put_number(t, "founder_m", n->founder_m);
     put_validators(t, s, n);
-    put_bytes(t, "coordinator", s->names[n->coordinator].hash, 32);
-    put_number(t, "committee_threshold", 0);
+    put_authority(t, s, n);
     put_bytes(t, "tss_transcript", zero, 32);
     dsdn_text_key(t, "profile");
     dsdn_text_string(t, "");
@@ -159,5 +224,6 @@ int dsdn_story_found(struct dsdn_story *s, const struct dsdn_story_network *n, u
     int rc = dsdn_text_status(&text, &why);
     if (!rc) rc = dsdn_genesis_parse(&s->genesis, text.bytes, text.len, &why);
     dsdn_text_free(&text);
+    if (!rc) rc = dsdn_story_learn_genesis(s, &why);
     return rc ? dsdn_story_fail(s, line, rc, error, "%s", why.message) : DSDN_OK;
 }

@@ -1,5 +1,4 @@
-/* fixture_names.c: what a story calls by name: keys, hashes, trees, times; and payloads in JSON that use
- * these names. */
+/* fixture_names.c: what a story calls by name: keys, hashes, trees, times, amounts. */
 #include "statemachine/fixture_story.h"
 
 #include "log/hash.h"
@@ -57,27 +56,20 @@ static void tree_root(const char *tree, uint32_t first, uint32_t cnt, uint8_t ou
     dsdn_sha256(message, sizeof message, out);
 }
 
-static void put_hash(struct dsdn_text *out, const uint8_t hash[32])
+/* Appends the siblings of a leaf, lowest first, to path[*cnt]. */
+static void siblings(const char *tree, uint32_t leaf, uint32_t first, uint32_t leaves, uint8_t (*path)[32],
+                     uint32_t *cnt)
 {
-    dsdn_text_put(out, ",", 1);
-    dsdn_text_put(out, "\"", 1);
-    for (int i = 0; i < 32; i++) dsdn_text_format(out, "%02x", hash[i]);
-    dsdn_text_put(out, "\"", 1);
-}
-
-static void put_siblings(struct dsdn_text *out, const char *tree, uint32_t leaf, uint32_t first, uint32_t cnt)
-{
-    uint8_t sibling[32];
-    if (cnt == 1) return;
-    uint32_t k = half(cnt);
-    if (leaf < k) {
-        put_siblings(out, tree, leaf, first, k);
-        tree_root(tree, first + k, cnt - k, sibling);
-    } else {
-        put_siblings(out, tree, leaf - k, first + k, cnt - k);
-        tree_root(tree, first, k, sibling);
-    }
-    put_hash(out, sibling);
+    if (leaves == 1) return;
+    uint32_t k = half(leaves);
+    if (leaf < k)
+        siblings(tree, leaf, first, k, path, cnt);
+    else
+        siblings(tree, leaf - k, first + k, leaves - k, path, cnt);
+    if (leaf < k)
+        tree_root(tree, first + k, leaves - k, path[(*cnt)++]);
+    else
+        tree_root(tree, first, k, path[(*cnt)++]);
 }
 
 /* ---- names ---- */
@@ -146,26 +138,73 @@ bool dsdn_story_number(struct dsdn_word w, uint64_t *number)
     return true;
 }
 
-bool dsdn_story_time(struct dsdn_word w, uint64_t now, uint64_t *ms)
+bool dsdn_story_duration(struct dsdn_word w, uint64_t *ms)
 {
     static const struct {
         const char *unit;
         uint64_t ms;
     } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}, {"", 1}};
-    char sign = w.len && (*w.at == '+' || *w.at == '-') ? *w.at : 0;
-    if (sign) w.at++, w.len--;
     size_t digits = 0;
     while (digits < w.len && w.at[digits] >= '0' && w.at[digits] <= '9') digits++;
     struct dsdn_word unit = {w.at + digits, w.len - digits};
-    uint64_t v = 0;
-    if (!dsdn_story_number((struct dsdn_word){w.at, digits}, &v)) return false;
-    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
-        if (!dsdn_word_is(unit, units[i].unit)) continue;
-        if (__builtin_mul_overflow(v, units[i].ms, &v)) return false;
-        if (sign == '-') return !__builtin_sub_overflow(now, v, ms);
-        return !__builtin_add_overflow(sign ? now : DSDN_STORY_BEGIN_MS, v, ms);
-    }
+    if (!dsdn_story_number((struct dsdn_word){w.at, digits}, ms)) return false;
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+        if (dsdn_word_is(unit, units[i].unit)) return !__builtin_mul_overflow(*ms, units[i].ms, ms);
     return false;
+}
+
+bool dsdn_story_time(struct dsdn_word w, uint64_t now, uint64_t *ms)
+{
+    char sign = w.len && (*w.at == '+' || *w.at == '-') ? *w.at : 0;
+    uint64_t v;
+    if (sign) w.at++, w.len--;
+    if (!dsdn_story_duration(w, &v)) return false;
+    if (sign == '-') return !__builtin_sub_overflow(now, v, ms);
+    return !__builtin_add_overflow(sign ? now : DSDN_STORY_BEGIN_MS, v, ms);
+}
+
+bool dsdn_story_amount(struct dsdn_word w, uint64_t *units)
+{
+    char unit = w.len && (w.at[w.len - 1] == 't' || w.at[w.len - 1] == 'u') ? w.at[w.len - 1] : 0;
+    if (unit) w.len--;
+    if (unit == 'u') return dsdn_story_number(w, units);
+    const char *dot = memchr(w.at, '.', w.len);
+    struct dsdn_word whole = {w.at, dot ? (size_t)(dot - w.at) : w.len};
+    struct dsdn_word part = {dot ? dot + 1 : w.at, dot ? w.len - whole.len - 1 : 0};
+    uint64_t fraction = 0;
+    if (!dsdn_story_number(whole, units) || part.len > 8 || (dot && !dsdn_story_number(part, &fraction)))
+        return false;
+    for (size_t i = part.len; i < 8; i++) fraction *= 10;
+    return !__builtin_mul_overflow(*units, DSDN_STORY_TOKEN, units) &&
+           !__builtin_add_overflow(*units, fraction, units);
+}
+
+void dsdn_story_operator(const uint8_t address[32], char out[DSDN_STORY_OPERATOR_LEN + 1])
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    memcpy(out, "op:", 3);
+    for (uint32_t i = 0; i < 43; i++) { /* 6 bits from bit 6i on, highest first */
+        uint32_t at = i * 6 / 8, shift = i * 6 % 8;
+        uint32_t two = (uint32_t)address[at] << 8 | (at < 31 ? address[at + 1] : 0);
+        out[3 + i] = digits[two >> (10 - shift) & 63];
+    }
+    out[DSDN_STORY_OPERATOR_LEN] = 0;
+}
+
+bool dsdn_story_path(const struct dsdn_story *s, struct dsdn_word w, uint8_t (*path)[32], uint32_t *cnt)
+{
+    const char *colon = memchr(w.at, ':', w.len);
+    if (!colon) return false;
+    struct dsdn_word number = {colon + 1, w.len - (size_t)(colon + 1 - w.at)};
+    w.len = (size_t)(colon - w.at);
+    uint32_t tree = dsdn_story_find(s, w, DSDN_STORY_TREE);
+    uint64_t leaf;
+    if (tree == DSDN_STORY_NONE || !dsdn_story_number(number, &leaf) || leaf >= s->names[tree].leaves)
+        return false;
+    leaf_hash(s->names[tree].name, (uint32_t)leaf, path[0]);
+    *cnt = 1;
+    siblings(s->names[tree].name, (uint32_t)leaf, 0, s->names[tree].leaves, path, cnt);
+    return true;
 }
 
 /* "3" of ".leaf.3". */
@@ -200,166 +239,6 @@ bool dsdn_story_hash32(const struct dsdn_story *s, struct dsdn_word w, uint8_t o
     if (!leaf_number(&s->names[i], (struct dsdn_word){rest.at + 5, rest.len - 5}, &leaf)) return false;
     leaf_hash(s->names[i].name, leaf, out);
     return true;
-}
-
-/* ---- payloads ---- */
-
-struct expansion {
-    const struct dsdn_story *s;
-    const struct dsdn_story_payload *p;
-    const uint8_t *unsigned_payload; /* NULL in the first pass: signatures are zero */
-    uint32_t unsigned_len;
-    bool signatures;        /* there are some */
-    struct dsdn_word field; /* of the payload, where the text stands */
-    struct dsdn_text *out;
-};
-
-static int unknown(const struct expansion *x, struct dsdn_word w, struct dsdn_error *error)
-{
-    return dsdn_story_fail(x->s, x->p->line, DSDN_E_MALFORMED, error,
-                           "\"%.*s\": no such name, or not of this form", (int)(w.len < 80 ? w.len : 80),
-                           w.at);
-}
-
-/* "sign:alice" or "sign:alice:wrong". */
-static int put_signature(struct expansion *x, struct dsdn_word w, struct dsdn_error *error)
-{
-    struct dsdn_word name = {w.at + 5, w.len - 5};
-    const char *colon = memchr(name.at, ':', name.len);
-    bool wrong =
-        colon && dsdn_word_is((struct dsdn_word){colon, name.len - (size_t)(colon - name.at)}, ":wrong");
-    if (colon) name.len = (size_t)(colon - name.at);
-    uint32_t key = dsdn_story_find(x->s, name, DSDN_STORY_KEY);
-    if (key == DSDN_STORY_NONE || (colon && !wrong)) return unknown(x, w, error);
-    uint8_t signature[64] = {0}, digest[32];
-    char field[64];
-    if (x->unsigned_payload) {
-        snprintf(field, sizeof field, "%.*s", (int)(x->field.len < 63 ? x->field.len : 63), x->field.at);
-        int rc = dsdn_embedded_message(x->p->desc, x->p->version, field, x->s->genesis.hash, x->p->author,
-                                       x->p->nonce, x->unsigned_payload, x->unsigned_len, digest, error);
-        if (rc) return rc;
-        dsdn_sign(&x->s->names[key].key, digest, signature);
-        signature[0] ^= wrong;
-    }
-    x->signatures = true;
-    dsdn_text_put(x->out, "\"", 1);
-    for (int i = 0; i < 64; i++) dsdn_text_format(x->out, "%02x", signature[i]);
-    dsdn_text_put(x->out, "\"", 1);
-    return DSDN_OK;
-}
-
-/* "path:tree:3": the leaf's hash, then its siblings upwards. */
-static int put_path(struct expansion *x, struct dsdn_word w, struct dsdn_error *error)
-{
-    struct dsdn_word name = {w.at + 5, w.len - 5};
-    const char *colon = memchr(name.at, ':', name.len);
-    if (!colon) return unknown(x, w, error);
-    struct dsdn_word number = {colon + 1, name.len - (size_t)(colon + 1 - name.at)};
-    name.len = (size_t)(colon - name.at);
-    uint32_t tree = dsdn_story_find(x->s, name, DSDN_STORY_TREE), leaf;
-    if (tree == DSDN_STORY_NONE || !leaf_number(&x->s->names[tree], number, &leaf))
-        return unknown(x, w, error);
-    uint8_t hash[32];
-    leaf_hash(x->s->names[tree].name, leaf, hash);
-    dsdn_text_put(x->out, "[", 1);
-    size_t at = x->out->len;
-    put_hash(x->out, hash);
-    put_siblings(x->out, x->s->names[tree].name, leaf, 0, x->s->names[tree].leaves);
-    if (!x->out->failed) x->out->bytes[at] = ' '; /* the comma before the first one */
-    dsdn_text_put(x->out, "]", 1);
-    return DSDN_OK;
-}
-
-/* One string of the payload; w is what stands between its quotation marks. */
-static int put_string(struct expansion *x, struct dsdn_word w, struct dsdn_error *error)
-{
-    uint8_t hash[32];
-    uint64_t ms;
-    if (w.len > 5 && memcmp(w.at, "sign:", 5) == 0) return put_signature(x, w, error);
-    if (w.len > 5 && memcmp(w.at, "path:", 5) == 0) return put_path(x, w, error);
-    if (w.len > 1 && *w.at == '@') {
-        if (!dsdn_story_time((struct dsdn_word){w.at + 1, w.len - 1}, x->p->now, &ms))
-            return unknown(x, w, error);
-        dsdn_text_format(x->out, "\"%llu\"", (unsigned long long)ms);
-        return DSDN_OK;
-    }
-    if (w.len > 1 && (*w.at == '$' || *w.at == '%')) {
-        if (!dsdn_story_hash32(x->s, w, hash)) return unknown(x, w, error);
-        dsdn_text_put(x->out, "\"", 1);
-        for (int i = 0; i < 32; i++) dsdn_text_format(x->out, "%02x", hash[i]);
-        dsdn_text_put(x->out, "\"", 1);
-        return DSDN_OK;
-    }
-    dsdn_text_put(x->out, "\"", 1);
-    dsdn_text_put(x->out, w.at, w.len);
-    dsdn_text_put(x->out, "\"", 1);
-    return DSDN_OK;
-}
-
-static int expand(struct expansion *x, struct dsdn_word json, struct dsdn_error *error)
-{
-    const char *p = json.at, *end = json.at + json.len;
-    int depth = 0, rc = DSDN_OK;
-    while (!rc && p < end) {
-        if (*p != '"') {
-            depth += (*p == '{' || *p == '[') - (*p == '}' || *p == ']');
-            dsdn_text_put(x->out, p++, 1);
-            continue;
-        }
-        const char *close = p + 1;
-        while (close < end && *close != '"') close += *close == '\\' && end - close > 1 ? 2 : 1;
-        if (close >= end)
-            return dsdn_story_fail(x->s, x->p->line, DSDN_E_MALFORMED, error,
-                                   "a string of the payload has no end");
-        struct dsdn_word w = {p + 1, (size_t)(close - p - 1)};
-        p = close + 1;
-        const char *after = p;
-        while (after < end && (*after == ' ' || *after == '\t' || *after == '\n')) after++;
-        if (after < end && *after == ':') {
-            if (depth == 1) x->field = w;
-            dsdn_text_put(x->out, w.at - 1, w.len + 2);
-        } else {
-            rc = put_string(x, w, error);
-        }
-    }
-    return rc ? rc : dsdn_text_status(x->out, error);
-}
-
-/* Expands json and reads it into canonical bytes (of cap). */
-static int encode_once(struct expansion *x, struct dsdn_word json, uint8_t *bytes, size_t cap, uint32_t *len,
-                       struct dsdn_error *error)
-{
-    dsdn_text_clear(x->out);
-    int rc = expand(x, json, error);
-    if (rc) return rc;
-    struct dsdn_error why = DSDN_ERROR_INIT;
-    rc = dsdn_json_read_payload(x->p->desc, x->p->version, x->out->bytes, x->out->len, bytes, cap, len, &why);
-    return rc ? dsdn_story_fail(x->s, x->p->line, rc, error, "%s: %s", x->p->desc->name, why.message)
-              : DSDN_OK;
-}
-
-int dsdn_story_encode(const struct dsdn_story *s, const struct dsdn_story_payload *p, struct dsdn_word json,
-                      struct dsdn_buffer *out, struct dsdn_error *error)
-{
-    struct dsdn_text text;
-    struct expansion x = {.s = s, .p = p, .out = &text};
-    uint8_t *draft = malloc(DSDN_PAYLOAD_MAX), *final = NULL;
-    uint32_t len = 0;
-    dsdn_text_init(&text, DSDN_FIXTURE_MAX, 0);
-    int rc = draft ? encode_once(&x, json, draft, DSDN_PAYLOAD_MAX, &len, error)
-                   : dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for a payload");
-    if (!rc && x.signatures) {
-        final = malloc(DSDN_PAYLOAD_MAX);
-        x.unsigned_payload = draft;
-        x.unsigned_len = len;
-        rc = final ? encode_once(&x, json, final, DSDN_PAYLOAD_MAX, &len, error)
-                   : dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for a payload");
-    }
-    if (!rc) rc = dsdn_story_append(out, final ? final : draft, len, error);
-    dsdn_text_free(&text);
-    free(draft);
-    free(final);
-    return rc;
 }
 
 /* ---- the way back ---- */

@@ -1,5 +1,5 @@
-/* fixture_parse.c: the lines of a story before its first batch, and what all lines have in common.
- * docs/fixtures.md has the grammar; fixture_steps.c reads the batches. */
+/* fixture_parse.c: a story as lines and words, and which of its lines is read by whom.  docs/fixtures.md has the
+ * grammar; fixture_network.c reads what stands before the first batch, fixture_steps.c the batches. */
 #include "statemachine/fixture_parser.h"
 
 #include "log/io.h"
@@ -115,165 +115,7 @@ uint32_t dsdn_parser_key(const struct dsdn_parser *p, struct dsdn_word name)
     return dsdn_story_find(p->s, name, DSDN_STORY_KEY);
 }
 
-/* ---- the network ---- */
-
-/* Names of keys up to the end of the line. */
-static int key_list(struct dsdn_parser *p, struct dsdn_word rest, uint32_t *names, uint32_t cap,
-                    uint32_t *cnt, struct dsdn_error *error)
-{
-    struct dsdn_word w;
-    while (dsdn_parser_word(&rest, &w)) {
-        uint32_t key = dsdn_parser_key(p, w);
-        if (key == DSDN_STORY_NONE)
-            return dsdn_parser_fail(p, error, "no key of this name (declare it with `keys`)", w);
-        if (*cnt == cap) return dsdn_parser_fail(p, error, "too many keys", w);
-        names[(*cnt)++] = key;
-    }
-    return DSDN_OK;
-}
-
-static int read_title(struct dsdn_parser *p, struct dsdn_word rest, struct dsdn_error *error)
-{
-    if (!rest.len || p->title) return dsdn_parser_fail(p, error, "a story has one title", rest);
-    p->title = true;
-    return DSDN_OK;
-}
-
-static int read_why(struct dsdn_parser *p, struct dsdn_word rest, struct dsdn_error *error)
-{
-    if (!rest.len) return dsdn_parser_fail(p, error, "say why", rest);
-    p->why = true;
-    return DSDN_OK;
-}
-
-static int read_recut(struct dsdn_parser *p, struct dsdn_word rest, struct dsdn_error *error)
-{
-    struct dsdn_word no;
-    if (!dsdn_parser_word(&rest, &no) || !dsdn_word_is(no, "no:") || rest.len < 2)
-        return dsdn_parser_fail(p, error, "write `recut no: ` and the reason", rest);
-    p->s->recut = false;
-    return DSDN_OK;
-}
-
-static int declare_all(struct dsdn_parser *p, struct dsdn_word rest, enum dsdn_story_kind kind,
-                       struct dsdn_error *error)
-{
-    struct dsdn_word w;
-    int rc = DSDN_OK;
-    while (!rc && dsdn_parser_word(&rest, &w)) rc = dsdn_story_declare(p->s, w, kind, 0, p->line, error);
-    return rc;
-}
-
-static int read_keys(struct dsdn_parser *p, struct dsdn_word rest, struct dsdn_error *error)
-{
-    return declare_all(p, rest, DSDN_STORY_KEY, error);
-}
-
-static int read_hashes(struct dsdn_parser *p, struct dsdn_word rest, struct dsdn_error *error)
-{
-    return declare_all(p, rest, DSDN_STORY_HASH, error);
-}
-
-static int read_tree(struct dsdn_parser *p, struct dsdn_word rest, struct dsdn_error *error)
-{
-    struct dsdn_word name, leaves;
-    uint64_t cnt = 0;
-    dsdn_parser_word(&rest, &name);
-    bool good = dsdn_parser_word(&rest, &leaves) && leaves.len > 7 && memcmp(leaves.at, "leaves=", 7) == 0 &&
-                dsdn_story_number((struct dsdn_word){leaves.at + 7, leaves.len - 7}, &cnt);
-    if (!good || cnt < 1 || cnt > DSDN_STORY_LEAVES)
-        return dsdn_parser_fail(p, error, "write `tree NAME leaves=N`, N from 1 to 4096", name);
-    return dsdn_story_declare(p->s, name, DSDN_STORY_TREE, (uint32_t)cnt, p->line, error);
-}
-
-static int read_network(struct dsdn_parser *p, struct dsdn_word rest, struct dsdn_error *error)
-{
-    (void)error;
-    p->network.id = rest;
-    return DSDN_OK;
-}
-
-static int read_protocol(struct dsdn_parser *p, struct dsdn_word rest, struct dsdn_error *error)
-{
-    (void)error;
-    p->network.version = rest;
-    return DSDN_OK;
-}
-
-static int read_primary(struct dsdn_parser *p, struct dsdn_word rest, struct dsdn_error *error)
-{
-    struct dsdn_word start;
-    dsdn_parser_word(&rest, &p->network.chain);
-    bool good = dsdn_parser_word(&rest, &start) && start.len > 6 && memcmp(start.at, "start=", 6) == 0 &&
-                dsdn_story_number((struct dsdn_word){start.at + 6, start.len - 6}, &p->network.start);
-    return good ? DSDN_OK
-                : dsdn_parser_fail(p, error, "write `primary CHAIN start=HEIGHT`", p->network.chain);
-}
-
-static int read_parameter(struct dsdn_parser *p, struct dsdn_word rest, struct dsdn_error *error)
-{
-    struct dsdn_word name, value;
-    uint64_t number;
-    dsdn_parser_word(&rest, &name);
-    const struct dsdn_parameter_desc *desc = dsdn_parameter_find(name.at, name.len);
-    if (!desc || !dsdn_parser_word(&rest, &value) || !dsdn_story_number(value, &number) || number > INT64_MAX)
-        return dsdn_parser_fail(p, error, "write `parameter NAME VALUE`", name);
-    p->network.parameters[desc - dsdn_parameters] = (int64_t)number;
-    p->network.declared[desc - dsdn_parameters] = true;
-    return DSDN_OK;
-}
-
-static int read_coordinator(struct dsdn_parser *p, struct dsdn_word rest, struct dsdn_error *error)
-{
-    uint32_t cnt = 0;
-    return key_list(p, rest, &p->network.coordinator, 1, &cnt, error);
-}
-
-static int read_founders(struct dsdn_parser *p, struct dsdn_word rest, struct dsdn_error *error)
-{
-    struct dsdn_word m, of;
-    uint64_t number = 0;
-    bool good = dsdn_parser_word(&rest, &m) && dsdn_story_number(m, &number) && number <= 64;
-    if (!good || !dsdn_parser_word(&rest, &of) || !dsdn_word_is(of, "of"))
-        return dsdn_parser_fail(p, error, "write `founders M of NAME NAME ...`", rest);
-    p->network.founder_m = (uint32_t)number;
-    return key_list(p, rest, p->network.founders, 64, &p->network.founder_cnt, error);
-}
-
-static int read_validators(struct dsdn_parser *p, struct dsdn_word rest, struct dsdn_error *error)
-{
-    return key_list(p, rest, p->network.validators, 64, &p->network.validator_cnt, error);
-}
-
-static int read_quorum(struct dsdn_parser *p, struct dsdn_word rest, struct dsdn_error *error)
-{
-    return key_list(p, rest, p->network.quorum, 64, &p->network.quorum_cnt, error);
-}
-
-static int read_emergency(struct dsdn_parser *p, struct dsdn_word rest, struct dsdn_error *error)
-{
-    return key_list(p, rest, p->network.emergency, 1, &p->network.emergency_cnt, error);
-}
-
-static const struct dsdn_directive preamble[] = {
-    {"title", read_title},
-    {"why", read_why},
-    {"recut", read_recut},
-    {"keys", read_keys},
-    {"hashes", read_hashes},
-    {"tree", read_tree},
-    {"network", read_network},
-    {"protocol", read_protocol},
-    {"primary", read_primary},
-    {"parameter", read_parameter},
-    {"coordinator", read_coordinator},
-    {"founders", read_founders},
-    {"validators", read_validators},
-    {"quorum", read_quorum},
-    {"emergency", read_emergency},
-    {"defaults", dsdn_parser_read_defaults},
-    {NULL, NULL},
-};
+/* ---- a story ---- */
 
 static const struct dsdn_directive *directive(const struct dsdn_directive *table, struct dsdn_word name)
 {
@@ -297,7 +139,7 @@ static int read_line(struct dsdn_parser *p, struct dsdn_word line, struct dsdn_e
     struct dsdn_word name;
     dsdn_parser_word(&line, &name);
     while (line.len && blank(*line.at)) line.at++, line.len--;
-    const struct dsdn_directive *d = directive(preamble, name);
+    const struct dsdn_directive *d = directive(dsdn_parser_network, name);
     if (d) {
         if (p->founded) return dsdn_parser_fail(p, error, "this stands before the first batch", name);
         return d->read(p, line, error);
@@ -319,6 +161,7 @@ int dsdn_story_compile(struct dsdn_story *s, const struct dsdn_catalogue *catalo
     p.network.id = (struct dsdn_word){"fixture", 7};
     p.network.chain = (struct dsdn_word){"", 0};
     p.network.version = (struct dsdn_word){"1.0.0", 5};
+    p.network.quorum_pct = 67;
     if (!dsdn_utf8_valid((const uint8_t *)text, len) || memchr(text, 0, len))
         return dsdn_story_fail(s, 0, DSDN_E_MALFORMED, error, "a story is UTF-8 without zero bytes");
     int rc = dsdn_story_declare(s, (struct dsdn_word){"coordinator", 11}, DSDN_STORY_KEY, 0, 0, error);
@@ -357,6 +200,8 @@ void dsdn_story_close(struct dsdn_story *s)
     free(s->bundles);
     free(s->batches);
     free(s->steps);
+    free(s->records);
+    free(s->sets);
     *s = (struct dsdn_story){.tip = DSDN_STORY_NONE};
 }
 

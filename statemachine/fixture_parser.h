@@ -1,4 +1,4 @@
-/* fixture_parser.h: what the two files that read a story share. */
+/* fixture_parser.h: what the files that read a story share. */
 #ifndef DSDN_STATEMACHINE_FIXTURE_PARSER_H
 #define DSDN_STATEMACHINE_FIXTURE_PARSER_H
 
@@ -29,7 +29,8 @@ struct dsdn_attribute {
     bool (*set)(struct dsdn_parser *p, struct dsdn_word value);
 };
 
-/* The lines that make batches (fixture_steps.c). */
+/* The lines before the first batch (fixture_network.c), and those that make batches (fixture_steps.c). */
+extern const struct dsdn_directive dsdn_parser_network[];
 extern const struct dsdn_directive dsdn_parser_steps[];
 
 int dsdn_parser_fail(const struct dsdn_parser *p, struct dsdn_error *error, const char *what,

@@ -164,9 +164,16 @@ static bool batch_hold(struct dsdn_parser *p, struct dsdn_word v)
     return v.len == 0;
 }
 
-/* certificate=a,b,c */
+/* certificate=a,b,c or certificate=SET:a,b,c */
 static bool batch_certificate(struct dsdn_parser *p, struct dsdn_word v)
 {
+    const char *colon = memchr(v.at, ':', v.len);
+    if (colon) {
+        struct dsdn_word set = {v.at, (size_t)(colon - v.at)};
+        if (!dsdn_parser_number32(set, &p->draft.certificate_set)) return false;
+        v.len -= set.len + 1;
+        v.at = colon + 1;
+    }
     while (v.len) {
         const char *comma = memchr(v.at, ',', v.len);
         struct dsdn_word name = {v.at, comma ? (size_t)(comma - v.at) : v.len};
@@ -208,7 +215,7 @@ static const struct dsdn_attribute batch_attributes[] = {
     {NULL, NULL},
 };
 
-/* A batch that follows `parent` as an honest authority would make it. */
+/* A batch that follows `parent` as its publisher would make it; behind a takeover, as the genesis has it. */
 static void batch_follow(struct dsdn_parser *p, uint32_t parent)
 {
     struct dsdn_story *s = p->s;
@@ -226,8 +233,10 @@ static void batch_follow(struct dsdn_parser *p, uint32_t parent)
     }
     memcpy(h->genesis, s->genesis.hash, 32);
     h->time_ms += 1000;
-    p->draft.batch.publisher = p->draft.signer = p->network.coordinator;
-    memcpy(h->publisher, s->names[p->network.coordinator].hash, 32);
+    uint32_t publisher = parent == DSDN_STORY_NONE ? DSDN_STORY_NONE : s->batches[parent].publisher;
+    if (publisher == DSDN_STORY_NONE) publisher = p->network.coordinator;
+    p->draft.batch.publisher = p->draft.signer = publisher;
+    memcpy(h->publisher, s->names[publisher].hash, 32);
 }
 
 static int read_batch(struct dsdn_parser *p, struct dsdn_word rest, struct dsdn_error *error)
@@ -240,8 +249,10 @@ static int read_batch(struct dsdn_parser *p, struct dsdn_word rest, struct dsdn_
         if (w.len > 3 && memcmp(w.at, "on=", 3) == 0 &&
             !place(p->s, (struct dsdn_word){w.at + 3, w.len - 3}, &parent))
             return dsdn_parser_fail(p, error, "no batch of this name", w);
-    p->draft = (struct dsdn_story_draft){
-        .batch_open = true, .refused_bundle = UINT32_MAX, .refused_event = UINT32_MAX};
+    p->draft = (struct dsdn_story_draft){.batch_open = true,
+                                         .refused_bundle = UINT32_MAX,
+                                         .refused_event = UINT32_MAX,
+                                         .certificate_set = DSDN_STORY_NONE};
     p->draft.batch.line = p->line;
     p->draft.batch.first_bundle = p->s->bundle_cnt;
     batch_follow(p, parent);

@@ -16,6 +16,8 @@
 #define DSDN_STORY_NONE      UINT32_MAX
 #define DSDN_STORY_BEGIN_MS  1767225600000ull /* genesis_time of every story: 2026-01-01 00:00 UTC */
 #define DSDN_STORY_HEIGHT_MS 6000u            /* time between two made-up headers of a primary */
+#define DSDN_STORY_TOKEN     100000000ull     /* base units of a token */
+#define DSDN_STORY_PATH_MAX  13u              /* hashes of a path: a leaf and log2(DSDN_STORY_LEAVES) siblings */
 
 enum dsdn_story_kind { DSDN_STORY_KEY = '$', DSDN_STORY_HASH = '%', DSDN_STORY_TREE = '^' };
 
@@ -53,6 +55,16 @@ struct dsdn_story_batch {
     uint32_t line;
 };
 
+/* What a story knows from its own events, as it says that they are applied: the newest comes last. */
+struct dsdn_story_record { /* AuditRecordPosted */
+    uint8_t author[32], hash[32]; /* chain hash after it */
+    uint64_t seq;
+};
+struct dsdn_story_set { /* QuorumValidatorSetDeclared; the first one is that of the genesis */
+    uint32_t id, cnt;
+    uint8_t members[64][32];
+};
+
 /* One thing that happens.  DELIVER: refused is the code it is refused with, 0 = it is applied.  ROLLBACK:
  * back to the state after `batch`, or after genesis (NONE). */
 struct dsdn_story_step {
@@ -73,6 +85,9 @@ struct dsdn_story {
     struct dsdn_story_bundle *bundles;
     struct dsdn_story_batch *batches;
     struct dsdn_story_step *steps;
+    struct dsdn_story_record *records;
+    struct dsdn_story_set *sets;
+    uint32_t record_cnt, record_cap, set_cnt, set_cap;
     uint32_t name_cnt, name_cap, event_cnt, event_cap, bundle_cnt, bundle_cap, batch_cnt, batch_cap, step_cnt,
         step_cap;
     uint32_t tip; /* the batch that stands at the end, or NONE */
@@ -119,10 +134,27 @@ void dsdn_story_seeded(const char *text, uint8_t out[32]);
 /* dsdn_story_time reads "5s" (after genesis), "+5s" or "-5s" (from `now`); units ms s m h d, ms when there is
  * none. */
 bool dsdn_story_time(struct dsdn_word w, uint64_t now, uint64_t *ms);
+bool dsdn_story_duration(struct dsdn_word w, uint64_t *ms);
 bool dsdn_story_number(struct dsdn_word w, uint64_t *number);
+
+/* dsdn_story_amount reads "500", "500t" or "0.25t" (tokens) or "123u" (base units) as base units. */
+bool dsdn_story_amount(struct dsdn_word w, uint64_t *units);
+
+/* dsdn_story_operator writes the name of the parameter that lists an operator: "op:" and the address in base64url (RFC
+ * 4648, section 5) without padding, and a zero byte. */
+#define DSDN_STORY_OPERATOR_LEN 46u
+void dsdn_story_operator(const uint8_t address[32], char out[DSDN_STORY_OPERATOR_LEN + 1]);
 
 /* dsdn_story_hash32 reads "$alice", "%photo", "%tree.root", "%tree.leaf.2" or 64 hex digits. */
 bool dsdn_story_hash32(const struct dsdn_story *s, struct dsdn_word w, uint8_t out[32]);
+
+/* dsdn_story_path reads "TREE:LEAF": the leaf's hash, then its siblings upwards, at most DSDN_STORY_PATH_MAX. */
+bool dsdn_story_path(const struct dsdn_story *s, struct dsdn_word w, uint8_t (*path)[32], uint32_t *cnt);
+
+/* dsdn_story_named copies text to out with names in place of the hashes and keys that have one. */
+void dsdn_story_named(const struct dsdn_story *s, const char *text, size_t len, struct dsdn_text *out);
+
+/* ---- fixture_payload.c ---- */
 
 /* The surroundings of a payload, for what stands in its strings. */
 struct dsdn_story_payload {
@@ -137,8 +169,22 @@ struct dsdn_story_payload {
 int dsdn_story_encode(const struct dsdn_story *s, const struct dsdn_story_payload *p, struct dsdn_word json,
                       struct dsdn_buffer *out, struct dsdn_error *error);
 
-/* dsdn_story_named copies text to out with names in place of the hashes and keys that have one. */
-void dsdn_story_named(const struct dsdn_story *s, const char *text, size_t len, struct dsdn_text *out);
+/* ---- fixture_facts.c ---- */
+
+/* dsdn_story_learn takes note of an event that the story says is applied; dsdn_story_learn_genesis of the quorum set
+ * of the genesis. */
+int dsdn_story_learn_genesis(struct dsdn_story *s, struct dsdn_error *error);
+int dsdn_story_learn(struct dsdn_story *s, const struct dsdn_story_payload *p, const struct dsdn_buffer *payload,
+                     struct dsdn_error *error);
+
+/* dsdn_story_audit reads "NAME" or "NAME:SEQ": the chain hash after the newest record of an author, or after his
+ * newest record of that number; zero bytes before his first. */
+bool dsdn_story_audit(const struct dsdn_story *s, struct dsdn_word w, uint8_t out[32]);
+
+/* dsdn_story_bytes reads the words of a field of bytes (docs/fixtures.md, "Bytes") and appends them to out. MALFORMED
+ * names the word. */
+int dsdn_story_bytes(const struct dsdn_story *s, uint32_t line, struct dsdn_word words, struct dsdn_buffer *out,
+                     struct dsdn_error *error);
 
 /* ---- fixture_genesis.c ---- */
 
@@ -146,9 +192,20 @@ void dsdn_story_named(const struct dsdn_story *s, const char *text, size_t len, 
 struct dsdn_story_network {
     struct dsdn_word id, chain, version;
     uint64_t start; /* height */
-    uint32_t coordinator;
-    uint32_t founders[64], validators[64], quorum[64], emergency[1]; /* names */
-    uint32_t founder_cnt, founder_m, validator_cnt, quorum_cnt, emergency_cnt;
+    uint32_t coordinator; /* name of the authority's key: with a committee its group key */
+    uint32_t level; /* feature level */
+    uint32_t founders[64], validators[64], quorum[64], emergency[1], allowed[64]; /* names */
+    uint32_t founder_cnt, founder_m, validator_cnt, quorum_cnt, quorum_pct, emergency_cnt, allowed_cnt;
+    uint64_t stakes[64]; /* of the validators, base units */
+    struct {
+        uint32_t name, pool;
+        uint64_t units, vest_start, vest_cliff_s, vest_len_s;
+    } accounts[64];
+    uint32_t account_cnt;
+    struct {
+        uint32_t member, validator; /* names; NONE: the first validator */
+    } seats[64];
+    uint32_t seat_cnt; /* 0: the authority is one key */
     int64_t parameters[DSDN_PARAMETER_CNT];
     bool declared[DSDN_PARAMETER_CNT];
 };
@@ -164,7 +221,7 @@ struct dsdn_story_draft {
     bool batch_open, bundle_open, hold;
     struct dsdn_story_batch batch;
     uint64_t time_ms, genesis_name, bundle_count;
-    uint32_t signer, certifiers[64], certifier_cnt;
+    uint32_t signer, certifiers[64], certifier_cnt, certificate_set; /* NONE: the newest set */
     uint8_t genesis[32], body_hash[32];
     bool has_genesis, has_body_hash, has_bundle_count;
     int refused;
