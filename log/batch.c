@@ -283,14 +283,18 @@ void dsdn_certificate_message(const uint8_t genesis[32], uint32_t set_id, uint64
 }
 
 int dsdn_certificate_verify(const struct dsdn_certificate *certificate, const uint8_t *members, uint32_t n,
-                            const uint8_t genesis[32], uint64_t sequence, const uint8_t batch_hash[32],
-                            struct dsdn_key_cache *cache, struct dsdn_error *error)
+                            uint8_t percent, const uint8_t genesis[32], uint64_t sequence,
+                            const uint8_t batch_hash[32], struct dsdn_key_cache *cache,
+                            struct dsdn_error *error)
 {
     if (certificate->member_count != n)
         return dsdn_fail(error, DSDN_E_SIGNATURE,
                          "the certificate is about a set of %u members, set %u has %u",
                          certificate->member_count, certificate->set_id, n);
-    uint32_t need = (2 * n + 2) / 3;
+    uint32_t need = dsdn_quorum_needed(n, percent);
+    if (need > n)
+        return dsdn_fail(error, DSDN_E_SIGNATURE, "set %u has %u members and a threshold of %u percent: no "
+                         "certificate of it counts", certificate->set_id, n, percent);
     if (certificate->signer_count < need)
         return dsdn_fail(error, DSDN_E_SIGNATURE, "the certificate has %u signers of %u, it takes %u",
                          certificate->signer_count, n, need);

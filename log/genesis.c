@@ -1,6 +1,7 @@
 #include "log/genesis.h"
 #include "log/hash.h"
 
+#include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +35,39 @@ const struct dsdn_parameter_desc *dsdn_parameter_find(const void *name, size_t l
         if (strlen(dsdn_parameters[i].name) == len && memcmp(dsdn_parameters[i].name, name, len) == 0)
             return &dsdn_parameters[i];
     return NULL;
+}
+
+static const char operator_prefix[] = "op:";
+enum { PREFIX_LEN = sizeof operator_prefix - 1 };
+
+void dsdn_operator_parameter(const uint8_t operator[32], char name[DSDN_OPERATOR_NAME])
+{
+    memcpy(name, operator_prefix, PREFIX_LEN);
+    sodium_bin2base64(name + PREFIX_LEN, DSDN_OPERATOR_NAME - PREFIX_LEN, operator, 32,
+                      sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+}
+
+/* Whether len bytes are the name of an operator: what its address is spelled like. */
+static bool names_operator(const char *name, size_t len)
+{
+    uint8_t address[32];
+    char spelled[DSDN_OPERATOR_NAME];
+    size_t got;
+    if (len != DSDN_OPERATOR_NAME - 1 || memcmp(name, operator_prefix, PREFIX_LEN) != 0) return false;
+    if (sodium_base642bin(address, sizeof address, name + PREFIX_LEN, len - PREFIX_LEN, NULL, &got, NULL,
+                          sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0 ||
+        got != sizeof address)
+        return false;
+    dsdn_operator_parameter(address, spelled);
+    return memcmp(spelled, name, len) == 0;
+}
+
+const struct dsdn_parameter_desc *dsdn_parameter_rule(const void *name, size_t len)
+{
+    static const struct dsdn_parameter_desc of_operator = {
+        "op:ADDRESS", 0, 0, 0, 1, "0 or 1", "1: this operator registers nodes while gate_pilot is 1"};
+    const struct dsdn_parameter_desc *desc = dsdn_parameter_find(name, len);
+    return desc || !names_operator(name, len) ? desc : &of_operator;
 }
 
 int64_t dsdn_genesis_parameter(const struct dsdn_ev_genesis_declared *genesis, uint32_t index)
@@ -143,25 +177,52 @@ static int check_authority(const struct dsdn_ev_genesis_declared *g, struct dsdn
     return DSDN_OK;
 }
 
+/* In the order of bytes. */
+static bool is_below(struct dsdn_view a, struct dsdn_view b)
+{
+    int order = memcmp(a.bytes, b.bytes, a.len < b.len ? a.len : b.len);
+    return order ? order < 0 : a.len < b.len;
+}
+
 static int check_params(const struct dsdn_ev_genesis_declared *g, struct dsdn_error *error)
 {
     struct dsdn_rec_parameter parameter;
-    const struct dsdn_parameter_desc *before = NULL;
+    struct dsdn_view before = {NULL, 0};
     uint32_t at = 0;
     for (struct dsdn_list left = g->params; next_parameter(&left, &parameter);) {
-        const struct dsdn_parameter_desc *desc = dsdn_parameter_find(parameter.key.bytes, parameter.key.len);
+        const struct dsdn_parameter_desc *desc = dsdn_parameter_rule(parameter.key.bytes, parameter.key.len);
         if (!desc) return refuse(error, "params[%u].key names no parameter", at);
-        if (before && before >= desc) /* dsdn_parameters is sorted by name */
+        if (at && !is_below(before, parameter.key))
             return refuse(error, "params[%u] (%s) is not behind its predecessor: sort by key, each once", at,
                           desc->name);
         if (parameter.value < desc->least || parameter.value > desc->most)
             return refuse(error, "%s is %lld; allowed are %lld to %lld %s", desc->name,
                           (long long)parameter.value, (long long)desc->least, (long long)desc->most,
                           desc->unit);
-        before = desc;
+        before = parameter.key;
         at++;
     }
     return DSDN_OK;
+}
+
+static int by_account(const void *a, const void *b)
+{
+    return memcmp(*(uint8_t *const *)a, *(uint8_t *const *)b, 32);
+}
+
+static int check_allocated_once(const struct dsdn_ev_genesis_declared *g, struct dsdn_error *error)
+{
+    struct dsdn_rec_allocation allocation;
+    uint32_t cnt = g->allocations.count, at = 0;
+    const uint8_t **accounts = malloc((cnt + 1) * sizeof *accounts);
+    if (!accounts) return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory to compare %u allocations", cnt);
+    for (struct dsdn_list left = g->allocations; next_allocation(&left, &allocation);)
+        accounts[at++] = allocation.account;
+    qsort(accounts, cnt, sizeof *accounts, by_account);
+    for (at = 1; at < cnt && !dsdn_equal32(accounts[at - 1], accounts[at]);) at++;
+    bool twice = at < cnt;
+    free(accounts);
+    return twice ? refuse(error, "two allocations are for one account") : DSDN_OK;
 }
 
 static int check_accounts(const struct dsdn_ev_genesis_declared *g, struct dsdn_error *error)
@@ -179,8 +240,11 @@ static int check_accounts(const struct dsdn_ev_genesis_declared *g, struct dsdn_
         at++;
     }
     at = 0;
+    int rc = check_allocated_once(g, error);
+    if (rc) return rc;
     for (struct dsdn_list left = g->allocations; next_allocation(&left, &allocation);) {
         uint64_t *sum = &supply[allocation.amount.asset];
+        if (!allocation.amount.units) return refuse(error, "allocations[%u] is of 0 units", at);
         if (__builtin_add_overflow(*sum, allocation.amount.units, sum))
             return refuse(error, "asset %u overflows 64 bits at allocations[%u]", allocation.amount.asset,
                           at);

@@ -234,8 +234,8 @@ bool dsdn_hold_certificate(struct dsdn_sequencer *s, const struct dsdn_certifica
         return false;
     }
     *carrier = set.kind == DSDN_SET_EMERGENCY ? DSDN_CARRIER_EMERGENCY : DSDN_CARRIER_QUORUM;
-    return !dsdn_certificate_verify(certificate, set.members, set.count, s->config.genesis, sequence, hash,
-                                    s->keys, error);
+    return !dsdn_certificate_verify(certificate, set.members, set.count, set.percent, s->config.genesis,
+                                    sequence, hash, s->keys, error);
 }
 
 /* The parent of these children has just been applied: their certificates can be read now. */

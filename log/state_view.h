@@ -28,6 +28,7 @@ struct dsdn_signer_set {
     enum dsdn_signer_set_kind kind; /* founders that stand in for absent validators are a quorum set */
     const uint8_t *members;         /* count keys of 32 bytes, in set order */
     uint32_t count;
+    uint8_t percent; /* how many of them must sign (dsdn_quorum_needed) */
 };
 
 enum dsdn_judgement {

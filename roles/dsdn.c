@@ -81,6 +81,18 @@ static const struct dsdn_code_name codes[] = {
     {0, NULL, NULL},
 };
 
+/* Families 0x08 (accounts, stake, slashing) and 0x0C (audit) come with level 1. */
+static uint8_t level_of(uint16_t type) { return type >> 8 == 0x08 || type >> 8 == 0x0C; }
+
+/* What dsdn_chain_genesis may insert. */
+static void genesis_rows(const struct dsdn_ev_genesis_declared *g, uint32_t *rows)
+{
+    if (g->feature_level < 1) return;
+    rows[dsdn_TABLE_account] += g->allocations.count + g->validators.count;
+    rows[dsdn_TABLE_stake] += g->validators.count;
+    rows[dsdn_TABLE_supply] += 1;
+}
+
 const struct dsdn_catalogue dsdn_catalogue = {
     .name = "dsdn",
     .events = &dsdn_event_table,
@@ -90,6 +102,7 @@ const struct dsdn_catalogue dsdn_catalogue = {
     .deadlines = deadlines,
     .codes = codes,
     .version = DSDN_PROTOCOL(1, 0, 0),
-    .genesis = NULL, /* a genesis makes rows of the system tables alone */
-    .genesis_rows = 0,
+    .level = level_of,
+    .genesis = dsdn_chain_genesis,
+    .genesis_rows = genesis_rows,
 };

@@ -13,8 +13,15 @@ static void put_quorum(struct dsdn_state *s, uint32_t set, const struct dsdn_lis
     }
 }
 
-static void put_committee(struct dsdn_state *s, const struct dsdn_list *committee)
+static void put_committee(struct dsdn_state *s, const struct dsdn_ev_genesis_declared *g)
 {
+    const struct dsdn_list *committee = &g->committee;
+    if (!committee->count) return;
+    static const uint8_t first_epoch[8];
+    struct dsdn_sys_row_committee *c = dsdn_sys_committee_edit(s, dsdn_sys_committee_insert(s, first_epoch));
+    memcpy(c->group_public, g->group_public, 32);
+    c->threshold = g->committee_threshold;
+    c->state = 1;
     const uint8_t *at = committee->items, *end = at + committee->len;
     for (uint32_t i = 0; i < committee->count; i++) {
         struct dsdn_rec_member m;
@@ -41,14 +48,17 @@ static void put_parameters(struct dsdn_state *s, const struct dsdn_list *params)
     }
 }
 
-static void put_validators(struct dsdn_state *s, const struct dsdn_list *validators)
+static void put_validators(struct dsdn_state *s, const struct dsdn_ev_genesis_declared *g)
 {
+    const struct dsdn_list *validators = &g->validators;
     const uint8_t *at = validators->items, *end = at + validators->len;
     for (uint32_t i = 0; i < validators->count; i++) {
         struct dsdn_rec_validator_entry v;
         if (!(at = dsdn_get_validator_entry(at, end, &v))) return;
         struct dsdn_sys_row_validator *row = dsdn_sys_validator_edit(s, dsdn_sys_validator_insert(s, v.id));
         row->stake = v.stake.units;
+        row->status = 1;
+        row->since_ms = g->genesis_time;
         row->name_len = (uint8_t)v.name.len;
         memcpy(row->name, v.name.bytes, v.name.len);
     }
@@ -75,6 +85,7 @@ static void put_head(struct dsdn_state *s, const struct dsdn_genesis *genesis)
     head->version = DSDN_PROTOCOL(g->version_major, g->version_minor, g->version_patch);
     memcpy(head->authority, g->coordinator ? g->coordinator : g->group_public, 32);
     head->founder_m = g->founder_m;
+    head->quorum_pct = g->quorum_threshold_pct;
     head->feature_level = g->feature_level;
     memcpy(head->transcript, genesis->hash, 32);
 }
@@ -82,19 +93,17 @@ static void put_head(struct dsdn_state *s, const struct dsdn_genesis *genesis)
 static int reserve_all(struct dsdn_engine *e, const struct dsdn_ev_genesis_declared *g,
                        struct dsdn_error *error)
 {
-    const struct {
-        uint32_t table, rows;
-    } need[] = {{dsdn_sys_TABLE_head, 1},
-                {dsdn_sys_TABLE_parameter, g->params.count},
-                {dsdn_sys_TABLE_quorum_member, g->quorum_members.count + g->emergency_members.count},
-                {dsdn_sys_TABLE_founder, g->founder_keys.count},
-                {dsdn_sys_TABLE_validator, g->validators.count},
-                {dsdn_sys_TABLE_committee_member, g->committee.count}};
+    uint32_t rows[DSDN_STATE_TABLES_MAX] = {[dsdn_sys_TABLE_head] = 1};
+    rows[dsdn_sys_TABLE_parameter] = g->params.count;
+    rows[dsdn_sys_TABLE_quorum_member] = g->quorum_members.count + g->emergency_members.count;
+    rows[dsdn_sys_TABLE_founder] = g->founder_keys.count;
+    rows[dsdn_sys_TABLE_validator] = g->validators.count;
+    rows[dsdn_sys_TABLE_committee_member] = g->committee.count;
+    rows[dsdn_sys_TABLE_committee] = g->committee.count != 0;
+    if (e->catalogue->genesis_rows) e->catalogue->genesis_rows(g, rows);
     int rc = DSDN_OK;
-    for (size_t i = 0; !rc && i < sizeof need / sizeof *need; i++)
-        rc = dsdn_table_reserve(&e->state.tables[need[i].table], need[i].rows, error);
-    for (uint32_t t = DSDN_SYSTEM_TABLES; !rc && t < e->table_cnt; t++)
-        rc = dsdn_table_reserve(&e->state.tables[t], e->catalogue->genesis_rows, error);
+    for (uint32_t t = 0; !rc && t < e->table_cnt; t++)
+        if (rows[t]) rc = dsdn_table_reserve(&e->state.tables[t], rows[t], error);
     return rc;
 }
 
@@ -110,11 +119,12 @@ int dsdn_engine_genesis(struct dsdn_engine *e, const uint8_t *bytes, size_t len,
     if (!rc) {
         put_head(s, &genesis);
         put_parameters(s, &genesis.event.params);
-        put_validators(s, &genesis.event.validators);
+        dsdn_parameters_read(s);
+        put_validators(s, &genesis.event);
         put_founders(s, &genesis.event.founder_keys);
         put_quorum(s, 0, &genesis.event.quorum_members);
         put_quorum(s, DSDN_EMERGENCY_SET, &genesis.event.emergency_members);
-        put_committee(s, &genesis.event.committee);
+        put_committee(s, &genesis.event);
         if (e->catalogue->genesis) {
             struct dsdn_context c = {.state = s,
                                      .time_ms = genesis.event.genesis_time,

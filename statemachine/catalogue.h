@@ -97,6 +97,8 @@ struct dsdn_code_name {
     const char *name, *doc;
 };
 
+#define DSDN_EVENTS_MAX 512u /* events of a catalogue */
+
 struct dsdn_catalogue {
     const char *name;                       /* "dsdn", "neutral" */
     const struct dsdn_event_table *events;
@@ -106,11 +108,13 @@ struct dsdn_catalogue {
     const struct dsdn_deadline_kind *deadlines; /* ends with a NULL name */
     const struct dsdn_code_name *codes;         /* precondition codes; ends with a NULL name */
     uint64_t version;                       /* newest protocol version this program knows */
-    /* Rows of the catalogue's own tables at genesis; NULL: none.  `genesis_rows` rows of each table are
-     * reserved. */
+    /* Feature level of the genesis that events of this type need: below it they are DISABLED.  NULL: 0, all. */
+    uint8_t (*level)(uint16_t type);
+    /* Rows of the catalogue's own tables at genesis; NULL: none.  `genesis_rows` adds to rows[], by table of the
+     * state, how many `genesis` may insert; they are reserved before.  An error of `genesis` refuses the genesis. */
     int (*genesis)(struct dsdn_context *c, const struct dsdn_ev_genesis_declared *genesis,
                    struct dsdn_error *error);
-    uint32_t genesis_rows;
+    void (*genesis_rows)(const struct dsdn_ev_genesis_declared *genesis, uint32_t *rows);
 };
 
 /* dsdn_author_fits says whether an event of this author class may stand in a bundle of this kind. */
@@ -131,11 +135,14 @@ const char *dsdn_code_name(const struct dsdn_catalogue *catalogue, uint16_t code
 
 /* dsdn_parameter returns the value of a governable parameter, or its default (log/parameters.def): in force for this
  * batch. DSDN_SETTING(s, attest_every) spells it short. */
-int64_t dsdn_parameter(const struct dsdn_state *s, uint32_t index);
+static inline int64_t dsdn_parameter(const struct dsdn_state *s, uint32_t index) { return s->parameters[index]; }
 #define DSDN_SETTING(s, name) dsdn_parameter((s), DSDN_PARAMETER_##name)
 
 /* dsdn_parameter_named returns the value of a parameter that is no row of parameters.def ("op:..."), 0 without one. */
 int64_t dsdn_parameter_named(const struct dsdn_state *s, const char *name);
+
+/* dsdn_operator_allowed: parameter `op:` and this operator in base64url (log/genesis.h) is 1. */
+bool dsdn_operator_allowed(const struct dsdn_state *s, const uint8_t operator[32]);
 
 enum dsdn_clock { DSDN_CLOCK_OBJECTION = 0, DSDN_CLOCK_HEIGHT = 1, DSDN_CLOCK_TIME = 2 };
 

@@ -155,6 +155,8 @@ static void param_set(struct dsdn_state *s, const struct dsdn_sys_row_pending_pa
     uint32_t row = dsdn_sys_parameter_find(s, key);
     if (row == DSDN_NO_ROW) row = dsdn_sys_parameter_insert(s, key);
     dsdn_sys_parameter_edit(s, row)->value = p->value;
+    const struct dsdn_parameter_desc *desc = dsdn_parameter_find(p->name, p->name_len);
+    if (desc) s->parameters[desc - dsdn_parameters] = p->value;
 }
 
 void dsdn_schedules_run(struct dsdn_state *s, const struct dsdn_tick *t)

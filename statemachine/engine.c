@@ -21,6 +21,8 @@ int dsdn_engine_new(const struct dsdn_catalogue *catalogue, const struct dsdn_en
     for (uint32_t i = 0; i < e->table_cnt && i < DSDN_STATE_TABLES_MAX; i++)
         e->descs[i] =
             i < DSDN_SYSTEM_TABLES ? &dsdn_sys_tables[i] : &catalogue->tables[i - DSDN_SYSTEM_TABLES];
+    for (uint32_t i = 0; catalogue->level && i < catalogue->events->event_cnt && i < DSDN_EVENTS_MAX; i++)
+        e->level[i] = catalogue->level(catalogue->events->events[i].type);
     int rc = dsdn_state_init(&e->state, e->descs, e->table_cnt, e->options.hash_seed, e->options.initial_rows,
                              error);
     if (!rc && e->options.fingerprint) rc = dsdn_engine_track(e, error);
@@ -40,11 +42,26 @@ void dsdn_engine_free(struct dsdn_engine *e)
     free(e);
 }
 
-const struct dsdn_state *dsdn_engine_state(const struct dsdn_engine *e) { return &e->state; }
-struct dsdn_state *dsdn_engine_state_for_restore(struct dsdn_engine *e) { return &e->state; }
-const struct dsdn_catalogue *dsdn_engine_catalogue(const struct dsdn_engine *e) { return e->catalogue; }
-uint64_t dsdn_engine_seed(const struct dsdn_engine *e) { return e->state.seed; }
-uint64_t dsdn_engine_applied(const struct dsdn_engine *e) { return e->applied; }
+const struct dsdn_state *dsdn_engine_state(const struct dsdn_engine *e)
+{
+    return &e->state;
+}
+struct dsdn_state *dsdn_engine_state_for_restore(struct dsdn_engine *e)
+{
+    return &e->state;
+}
+const struct dsdn_catalogue *dsdn_engine_catalogue(const struct dsdn_engine *e)
+{
+    return e->catalogue;
+}
+uint64_t dsdn_engine_seed(const struct dsdn_engine *e)
+{
+    return e->state.seed;
+}
+uint64_t dsdn_engine_applied(const struct dsdn_engine *e)
+{
+    return e->applied;
+}
 
 void dsdn_engine_observe(struct dsdn_engine *e, dsdn_observer *step, void *self)
 {
@@ -101,6 +118,7 @@ struct run {
     struct dsdn_context context;
     uint64_t ok;
     uint8_t *transcript;
+    uint8_t level; /* feature level of the log */
 };
 
 static void refused(struct run *r, uint64_t ordinal, dsdn_outcome outcome)
@@ -142,7 +160,10 @@ static void run_ops(struct run *r, const struct dsdn_prepared_bundle *b, uint32_
         dsdn_outcome outcome = fixed;
         if (!fixed) {
             const struct dsdn_event_desc *desc = &events[op->event];
-            if (!dsdn_author_fits(desc->author, b->bundle.kind)) outcome = DSDN_OUTCOME_NOT_AUTHORISED;
+            if (!dsdn_author_fits(desc->author, b->bundle.kind))
+                outcome = DSDN_OUTCOME_NOT_AUTHORISED;
+            else if (r->e->level[op->event] > r->level)
+                outcome = DSDN_OUTCOME_DISABLED;
             else {
                 c->event = desc;
                 c->event_version = op->version;
@@ -154,8 +175,10 @@ static void run_ops(struct run *r, const struct dsdn_prepared_bundle *b, uint32_
             }
         }
         r->p->outcomes[i] = outcome;
-        if (DSDN_OUTCOME_NUMBER(outcome) == DSDN_OUTCOME_OK) r->ok++;
-        else refused(r, c->ordinal, outcome);
+        if (DSDN_OUTCOME_NUMBER(outcome) == DSDN_OUTCOME_OK)
+            r->ok++;
+        else
+            refused(r, c->ordinal, outcome);
         c->ordinal++;
     }
 }
@@ -203,6 +226,26 @@ static void count_outcomes(struct run *r, const uint8_t *entries)
         count_outcome(r->context.state, DSDN_OUTCOME(entries[8], dsdn_load16(entries + 9)), 1);
 }
 
+/* The first batch of the next epoch ends the hand-off (docs/formats/reducers.md). */
+static void change_epoch(struct dsdn_engine *e, const struct dsdn_header *h)
+{
+    struct dsdn_state *s = &e->state;
+    if (dsdn_engine_right(e, h->publisher, h->committee_epoch) != DSDN_RIGHT_ANNOUNCED) return;
+    struct dsdn_sys_row_head *head = dsdn_sys_head_edit(s, 0);
+    uint64_t epoch = head->next_epoch;
+    memcpy(head->authority, head->next_authority, 32);
+    head->authority_epoch = epoch;
+    memset(head->next_authority, 0, 32);
+    head->next_epoch = head->next_from = 0;
+    uint8_t key[8];
+    dsdn_store64_be(key, epoch);
+    uint32_t row = dsdn_sys_committee_find(s, key);
+    if (row != DSDN_NO_ROW) dsdn_sys_committee_edit(s, row)->state = 1;
+    dsdn_store64_be(key, epoch - 1);
+    row = dsdn_sys_committee_find(s, key);
+    if (row != DSDN_NO_ROW) dsdn_sys_committee_edit(s, row)->state = 3;
+}
+
 static void write_head(struct run *r)
 {
     const struct dsdn_header *h = &r->p->batch.header;
@@ -230,9 +273,10 @@ int dsdn_engine_apply(struct dsdn_engine *e, struct dsdn_prepared *p, struct dsd
     int rc = reserve(e, p, &tick, budget, error);
     if (rc) return dsdn_error_in(error, h->sequence), rc;
 
-    struct run r = {.e = e, .p = p, .transcript = e->transcript + 64};
+    struct run r = {.e = e, .p = p, .transcript = e->transcript + 64, .level = dsdn_head(s)->feature_level};
     memcpy(e->transcript, dsdn_head(s)->transcript, 32);
     memcpy(e->transcript + 32, p->batch.hash, 32);
+    change_epoch(e, h);
     dsdn_schedules_run(s, &tick);
     dsdn_engine_tell(e, DSDN_STEP_SCHEDULE, 0, NULL);
     r.context = (struct dsdn_context){
@@ -247,8 +291,7 @@ int dsdn_engine_apply(struct dsdn_engine *e, struct dsdn_prepared *p, struct dsd
     uint32_t i = 0;
     for (uint32_t k = 0; k < AHEAD_ROWS && k < p->op_cnt; k++) prefetch_slots(s, &p->ops[k]);
     for (uint32_t k = 0; k < AHEAD_ROWS && k < p->op_cnt; k++) prefetch_rows(s, &p->ops[k]);
-    for (uint32_t k = AHEAD_ROWS; k < AHEAD_SLOTS && k < p->op_cnt; k++)
-        prefetch_slots(s, &p->ops[k]);
+    for (uint32_t k = AHEAD_ROWS; k < AHEAD_SLOTS && k < p->op_cnt; k++) prefetch_slots(s, &p->ops[k]);
     for (; i < p->bundle_cnt && p->bundles[i].bundle.kind == DSDN_BUNDLE_DIRECT; i++)
         run_bundle(&r, &p->bundles[i]);
     r.context.author = nobody; /* whatever bundle came before: none of it is seen by deadlines */

@@ -7,6 +7,7 @@
 #ifndef DSDN_STATEMACHINE_ENGINE_H
 #define DSDN_STATEMACHINE_ENGINE_H
 
+#include "log/state_view.h"
 #include "statemachine/prepare.h"
 #include "statemachine/system.h"
 
@@ -38,6 +39,11 @@ uint64_t dsdn_engine_seed(const struct dsdn_engine *e);
  * code of class 3, UPGRADE_REQUIRED to halt before it).  certificate: for takeover batches, else NULL. */
 int dsdn_engine_judge(const struct dsdn_engine *e, const struct dsdn_prepared *p,
                       const struct dsdn_certificate *certificate, struct dsdn_error *error);
+
+/* dsdn_engine_right: may this key publish batches of this committee epoch after the engine's newest batch?  CURRENT;
+ * ANNOUNCED: once time_ms reaches head.next_from, and its first batch ends the right of the current one
+ * (docs/formats/reducers.md, "The first batch of the next epoch"). */
+enum dsdn_right dsdn_engine_right(const struct dsdn_engine *e, const uint8_t publisher[32], uint64_t epoch);
 
 /* dsdn_engine_apply applies a valid batch: p->outcomes tells what became of each event.  Only NO_MEMORY can
  * fail it, and then nothing happened. */

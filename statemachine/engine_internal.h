@@ -10,6 +10,7 @@ struct dsdn_engine {
     struct dsdn_state state;
     const struct dsdn_table_desc *descs[DSDN_STATE_TABLES_MAX];
     uint32_t table_cnt;
+    uint8_t level[DSDN_EVENTS_MAX]; /* feature level that each event needs */
     uint8_t *transcript; /* non-OK outcomes of the batch being applied, encoded; grown before applying */
     size_t transcript_cap;
     uint64_t applied;
@@ -61,6 +62,9 @@ uint8_t dsdn_nonce_judge(const struct dsdn_state *s, const struct dsdn_bundle *b
                          uint32_t *row);
 /* dsdn_nonce_accept records an accepted nonce. */
 void dsdn_nonce_accept(struct dsdn_state *s, const struct dsdn_bundle *b, uint32_t row);
+
+/* dsdn_parameters_read brings s->parameters up to the rows of `parameter`. */
+void dsdn_parameters_read(struct dsdn_state *s);
 
 /* dsdn_fingerprint_batch folds the old values recorded during the batch into out, and forgets them.  False:
  * no memory. */

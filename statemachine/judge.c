@@ -31,21 +31,45 @@ static int judge_chain(const struct dsdn_sys_row_head *head, const struct dsdn_h
     return DSDN_OK;
 }
 
-static int judge_authority(const struct dsdn_state *s, const struct dsdn_prepared *p,
+enum dsdn_right dsdn_engine_right(const struct dsdn_engine *e, const uint8_t publisher[32], uint64_t epoch)
+{
+    const struct dsdn_sys_row_head *head = dsdn_head(&e->state);
+    if (dsdn_zero32(publisher)) return DSDN_RIGHT_UNKNOWN; /* of a takeover: nobody's key */
+    if (epoch == head->authority_epoch && dsdn_equal32(publisher, head->authority)) return DSDN_RIGHT_CURRENT;
+    return epoch == head->next_epoch && dsdn_equal32(publisher, head->next_authority) ? DSDN_RIGHT_ANNOUNCED
+                                                                                      : DSDN_RIGHT_UNKNOWN;
+}
+
+static int judge_publisher(const struct dsdn_engine *e, const struct dsdn_header *h, struct dsdn_error *error)
+{
+    const struct dsdn_sys_row_head *head = dsdn_head(&e->state);
+    switch (dsdn_engine_right(e, h->publisher, h->committee_epoch)) {
+    case DSDN_RIGHT_CURRENT: return DSDN_OK;
+    case DSDN_RIGHT_ANNOUNCED:
+        if (h->time_ms >= head->next_from) return DSDN_OK;
+        return refuse(error, h->sequence, DSDN_E_AUTHORITY,
+                      "time_ms %llu: the hand-off to epoch %llu begins at %llu",
+                      (unsigned long long)h->time_ms, (unsigned long long)head->next_epoch,
+                      (unsigned long long)head->next_from);
+    default:
+        return refuse(
+            error, h->sequence, DSDN_E_AUTHORITY,
+            "the publisher or its committee epoch %llu is not the authority of the log (epoch %llu)",
+            (unsigned long long)h->committee_epoch, (unsigned long long)head->authority_epoch);
+    }
+}
+
+static int judge_authority(const struct dsdn_engine *e, const struct dsdn_prepared *p,
                            const struct dsdn_certificate *certificate, struct dsdn_error *error)
 {
+    const struct dsdn_state *s = &e->state;
     const struct dsdn_sys_row_head *head = dsdn_head(s);
     const struct dsdn_header *h = &p->batch.header;
     if (!dsdn_zero32(h->publisher)) {
         if (p->takeover_cnt)
             return refuse(error, h->sequence, DSDN_E_AUTHORITY,
                           "only a takeover batch may carry AuthorityReplaced");
-        if (dsdn_equal32(h->publisher, head->authority) && h->committee_epoch == head->authority_epoch)
-            return DSDN_OK;
-        return refuse(
-            error, h->sequence, DSDN_E_AUTHORITY,
-            "the publisher or its committee epoch %llu is not the authority of the log (epoch %llu)",
-            (unsigned long long)h->committee_epoch, (unsigned long long)head->authority_epoch);
+        return judge_publisher(e, h, error);
     }
     /* Takeover: the quorum certificate stands in place of the signature (protocol.md, section 9). */
     if (p->bundle_cnt != 1 || p->bundles[0].bundle.kind != DSDN_BUNDLE_AUTHORITY || p->op_cnt != 1 ||
@@ -70,8 +94,8 @@ static int judge_authority(const struct dsdn_state *s, const struct dsdn_prepare
     dsdn_walk_begin(&w, &s->tables[dsdn_sys_TABLE_quorum_member], 0, prefix, 4);
     for (uint32_t row; n < DSDN_QUORUM_MEMBER_MAX && (row = dsdn_walk_next(&w)) != DSDN_NO_ROW; n++)
         memcpy(members + 32 * n, dsdn_sys_quorum_member_at(s, row)->member, 32);
-    int rc =
-        dsdn_certificate_verify(certificate, members, n, h->genesis, h->sequence, p->batch.hash, NULL, error);
+    int rc = dsdn_certificate_verify(certificate, members, n, head->quorum_pct, h->genesis, h->sequence,
+                                     p->batch.hash, NULL, error);
     return rc ? (dsdn_error_in(error, h->sequence), rc) : DSDN_OK;
 }
 
@@ -185,7 +209,7 @@ int dsdn_engine_judge(const struct dsdn_engine *e, const struct dsdn_prepared *p
                       p->batch.len, (long long)DSDN_SETTING(s, batch_max));
     struct dsdn_tick tick = dsdn_tick_of(s, h);
     rc = judge_types(e, p, dsdn_version_at(s, &tick), error);
-    if (!rc) rc = judge_authority(s, p, certificate, error);
+    if (!rc) rc = judge_authority(e, p, certificate, error);
     if (!rc) rc = judge_time(dsdn_head(s), h, error);
     if (!rc) rc = judge_bundles(s, p, error);
     return rc;

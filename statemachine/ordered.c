@@ -339,7 +339,7 @@ void dsdn_ordered_seek(const struct dsdn_ordered *o, const uint8_t *key, uint32_
                        uint32_t *slot)
 {
     struct probe probe = {.head_only = len <= 8};
-    memcpy(probe.bytes, key, len < o->key_len ? len : o->key_len);
+    if (len) memcpy(probe.bytes, key, len < o->key_len ? len : o->key_len);
     probe.head = dsdn_load64_be(probe.bytes);
     struct way way;
     descend(o, &probe, &way);

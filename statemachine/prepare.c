@@ -55,12 +55,10 @@ static void unknown(struct dsdn_prepared *p, uint32_t bundle, uint32_t index, ui
     p->unknown_version = version;
 }
 
-#define EVENTS_MAX 512u
-
 /* How often each event of the catalogue occurs in the batch, and how often where its reducer will see it:
  * only those need rows, or a signed bundle could ask for memory by events that are the authority's. */
 struct census {
-    uint32_t all[EVENTS_MAX], reduced[EVENTS_MAX];
+    uint32_t all[DSDN_EVENTS_MAX], reduced[DSDN_EVENTS_MAX];
 };
 
 /* The one event that only a takeover batch may carry, and must (protocol.md, section 9). */
@@ -112,9 +110,9 @@ int dsdn_prepare(struct dsdn_prepared *p, const struct dsdn_catalogue *c, uint64
                  size_t len, struct dsdn_error *error)
 {
     struct census census = {0};
-    if (c->events->event_cnt > EVENTS_MAX)
+    if (c->events->event_cnt > DSDN_EVENTS_MAX)
         return dsdn_fail(error, DSDN_E_USAGE, "a catalogue of %u events; at most %u fit",
-                         c->events->event_cnt, EVENTS_MAX);
+                         c->events->event_cnt, DSDN_EVENTS_MAX);
     int rc = dsdn_batch_decode(bytes, len, &p->batch, error);
     if (rc) return rc;
     rc = reserve_bundles(p, p->batch.header.bundle_count, error);

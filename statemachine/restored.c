@@ -16,7 +16,7 @@ static int check_parameters(const struct dsdn_state *s, struct dsdn_error *error
 {
     for (uint32_t i = 0; i < DSDN_PARAMETER_CNT; i++) {
         const struct dsdn_parameter_desc *desc = &dsdn_parameters[i];
-        int64_t value = dsdn_parameter(s, (uint32_t)(desc - dsdn_parameters));
+        int64_t value = dsdn_parameter(s, i);
         if (value < desc->least || value > desc->most) return out_of_range(desc, value, error);
     }
     const struct dsdn_table *pending = &s->tables[dsdn_sys_TABLE_pending_param];
@@ -33,6 +33,7 @@ int dsdn_engine_restored(struct dsdn_engine *e, struct dsdn_error *error)
 {
     if (e->state.tables[dsdn_sys_TABLE_head].live_cnt != 1 || dsdn_head(&e->state)->zero[0] != 0)
         return dsdn_fail(error, DSDN_E_MALFORMED, "a checkpoint has exactly one head row, of key 0");
+    dsdn_parameters_read(&e->state);
     int rc = check_parameters(&e->state, error);
     for (uint32_t t = 0; !rc && t < e->table_cnt; t++) rc = dsdn_table_index_all(&e->state.tables[t], error);
     return rc;

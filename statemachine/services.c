@@ -1,5 +1,5 @@
 /* services.c: what catalogue.h offers to reducers: parameters, embedded signatures, founders; and names. */
-#include "statemachine/catalogue.h"
+#include "statemachine/engine_internal.h"
 
 #include "log/genesis.h"
 #include "log/hash.h"
@@ -49,11 +49,12 @@ static bool parameter_row(const struct dsdn_state *s, const char *name, int64_t 
     return row != DSDN_NO_ROW;
 }
 
-int64_t dsdn_parameter(const struct dsdn_state *s, uint32_t index)
+void dsdn_parameters_read(struct dsdn_state *s)
 {
-    int64_t value = dsdn_parameters[index].value;
-    parameter_row(s, dsdn_parameters[index].name, &value);
-    return value;
+    for (uint32_t i = 0; i < DSDN_PARAMETER_CNT; i++) {
+        s->parameters[i] = dsdn_parameters[i].value;
+        parameter_row(s, dsdn_parameters[i].name, &s->parameters[i]);
+    }
 }
 
 int64_t dsdn_parameter_named(const struct dsdn_state *s, const char *name)
@@ -61,6 +62,13 @@ int64_t dsdn_parameter_named(const struct dsdn_state *s, const char *name)
     int64_t value = 0;
     parameter_row(s, name, &value);
     return value;
+}
+
+bool dsdn_operator_allowed(const struct dsdn_state *s, const uint8_t operator[32])
+{
+    char name[DSDN_OPERATOR_NAME];
+    dsdn_operator_parameter(operator, name);
+    return dsdn_parameter_named(s, name) == 1;
 }
 
 /* ---- embedded signatures ---- */

@@ -1,10 +1,13 @@
 #include "statemachine/state.h"
 
+#include "log/genesis.h"
 #include "log/hash.h"
 #include "statemachine/ordered.h"
 #include "statemachine/tree.h"
 
 #include <stdlib.h>
+
+_Static_assert((uint32_t)DSDN_PARAMETER_CNT <= DSDN_STATE_PARAMETERS_MAX, "room for every parameter");
 
 int dsdn_state_init(struct dsdn_state *s, const struct dsdn_table_desc *const *descs, uint32_t table_cnt,
                     uint64_t seed, uint32_t rows, struct dsdn_error *error)
@@ -14,6 +17,7 @@ int dsdn_state_init(struct dsdn_state *s, const struct dsdn_table_desc *const *d
         return dsdn_fail(error, DSDN_E_USAGE, "a catalogue of %u tables; at most %u fit", table_cnt,
                          DSDN_STATE_TABLES_MAX);
     s->table_cnt = table_cnt;
+    for (uint32_t i = 0; i < DSDN_PARAMETER_CNT; i++) s->parameters[i] = dsdn_parameters[i].value;
     for (uint32_t i = 0; i < table_cnt; i++)
         s->tables[i].desc = descs[i]; /* indexes look at each other's descriptors */
     for (uint32_t i = 0; i < table_cnt; i++) {

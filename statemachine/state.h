@@ -4,7 +4,8 @@
 
 #include "statemachine/table.h"
 
-#define DSDN_STATE_TABLES_MAX 48u
+#define DSDN_STATE_TABLES_MAX     48u
+#define DSDN_STATE_PARAMETERS_MAX 64u
 
 struct dsdn_state {
     struct dsdn_table tables[DSDN_STATE_TABLES_MAX];
@@ -14,6 +15,9 @@ struct dsdn_state {
     bool settling;      /* some table has rows to return into its ordered indexes */
     struct dsdn_old_value *old_values; /* first-touch value hashes of this batch, when fingerprint */
     uint32_t old_cnt, old_cap;
+    /* Values of log/parameters.def by index, defaults at first: what the rows of `parameter` say.  Whoever writes such a
+     * row brings this up to date (the engine does). */
+    int64_t parameters[DSDN_STATE_PARAMETERS_MAX];
     bool failed;        /* an allocation inside fingerprinting failed; reported at the end of the batch */
 };
 

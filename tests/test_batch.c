@@ -607,8 +607,14 @@ static void certificate_threshold(void **state)
             struct dsdn_certificate c;
             assert_int_equal(dsdn_certificate_decode(copy, len, &c, &error), 0);
             assert_true(c.set_id == 5 && c.member_count == n && c.signer_count == signers && c.len == len);
-            int code = dsdn_certificate_verify(&c, keys[0], n, genesis, 77, hash, cache, &error);
+            int code = dsdn_certificate_verify(&c, keys[0], n, 67, genesis, 77, hash, cache, &error);
             assert_int_equal(code, 3 * signers >= 2 * n ? 0 : DSDN_E_SIGNATURE);
+            static const uint8_t percents[] = {0, 1, 50, 66, 68, 75, 99, 100};
+            for (uint32_t i = 0; i < sizeof percents; i++) {
+                uint8_t percent = percents[i];
+                code = dsdn_certificate_verify(&c, keys[0], n, percent, genesis, 77, hash, cache, &error);
+                assert_int_equal(code, percent && 100 * signers >= percent * n ? 0 : DSDN_E_SIGNATURE);
+            }
             exact_free(copy, len);
         }
     dsdn_key_cache_free(cache);
@@ -643,21 +649,21 @@ static void certificate_form(void **state)
     assert_memory_equal(batch.bytes, golden, batch_len);
     const uint8_t *genesis = batch.header.genesis, *hash = batch.hash;
     uint64_t sequence = batch.header.sequence;
-    assert_int_equal(dsdn_certificate_verify(&c, keys[0], MEMBERS, genesis, sequence, hash, NULL, &error), 0);
-    assert_int_equal(dsdn_certificate_verify(&c, keys[0], MEMBERS - 1, genesis, sequence, hash, NULL, &error),
+    assert_int_equal(dsdn_certificate_verify(&c, keys[0], MEMBERS, 67, genesis, sequence, hash, NULL, &error), 0);
+    assert_int_equal(dsdn_certificate_verify(&c, keys[0], MEMBERS - 1, 67, genesis, sequence, hash, NULL, &error),
                      DSDN_E_SIGNATURE);
-    assert_int_equal(dsdn_certificate_verify(&c, keys[0], MEMBERS, genesis, sequence + 1, hash, NULL, &error),
+    assert_int_equal(dsdn_certificate_verify(&c, keys[0], MEMBERS, 67, genesis, sequence + 1, hash, NULL, &error),
                      DSDN_E_SIGNATURE);
-    assert_int_equal(dsdn_certificate_verify(&c, keys[0], MEMBERS, hash, sequence, hash, NULL, &error),
+    assert_int_equal(dsdn_certificate_verify(&c, keys[0], MEMBERS, 67, hash, sequence, hash, NULL, &error),
                      DSDN_E_SIGNATURE);
-    assert_int_equal(dsdn_certificate_verify(&c, keys[0], MEMBERS, genesis, sequence, genesis, NULL, &error),
+    assert_int_equal(dsdn_certificate_verify(&c, keys[0], MEMBERS, 67, genesis, sequence, genesis, NULL, &error),
                      DSDN_E_SIGNATURE);
 
     for (size_t i = 0; i < len; i++) { /* any byte changed: not a certificate, or not a valid one */
         bytes[4 + i] ^= (uint8_t)(1u << i % 8);
         if (!dsdn_certificate_decode(bytes + 4, len, &c, &error))
             assert_int_equal(
-                dsdn_certificate_verify(&c, keys[0], MEMBERS, genesis, sequence, hash, NULL, &error),
+                dsdn_certificate_verify(&c, keys[0], MEMBERS, 67, genesis, sequence, hash, NULL, &error),
                 DSDN_E_SIGNATURE);
         bytes[4 + i] ^= (uint8_t)(1u << i % 8);
     }

@@ -54,6 +54,7 @@ static bool view_set(void *self, uint64_t next, uint32_t id, struct dsdn_signer_
     set->kind = id == 1 ? DSDN_SET_QUORUM : DSDN_SET_EMERGENCY;
     set->members = id == 1 ? member_keys : store.public_key;
     set->count = id == 1 ? MEMBERS : 1;
+    set->percent = 67;
     return id == 1 || id == 2;
 }
 

@@ -454,6 +454,7 @@ static bool view_set(void *self, uint64_t next, uint32_t id, struct dsdn_signer_
     set->kind = id == 1 ? DSDN_SET_QUORUM : DSDN_SET_EMERGENCY;
     set->members = id == 1 ? member.public_key : store.public_key;
     set->count = 1;
+    set->percent = 67;
     return id == 1 || id == 2;
 }
 

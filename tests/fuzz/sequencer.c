@@ -49,8 +49,8 @@ static bool view_set(void *self, uint64_t next, uint32_t set_id, struct dsdn_sig
 {
     const struct model *m = self;
     CHECK(next <= m->next);
-    if (set_id == 0) *set = (struct dsdn_signer_set){DSDN_SET_QUORUM, member_ids, MEMBERS};
-    if (set_id == 1) *set = (struct dsdn_signer_set){DSDN_SET_EMERGENCY, store.public_key, 1};
+    if (set_id == 0) *set = (struct dsdn_signer_set){DSDN_SET_QUORUM, member_ids, MEMBERS, 67};
+    if (set_id == 1) *set = (struct dsdn_signer_set){DSDN_SET_EMERGENCY, store.public_key, 1, 67};
     return set_id <= 1;
 }
 
