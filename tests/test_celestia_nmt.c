@@ -691,16 +691,58 @@ static void every_corruption_is_refused(void **state)
     }
 }
 
-/* An inner node in place of a leaf would prove absence for what is below it: its range gives it away. */
+static void expect_reason(struct small *s, const char *reason)
+{
+    struct dsdn_error error = DSDN_ERROR_INIT;
+    assert_int_equal(dsdn_nmt_verify(&s->proof, s->ns, s->shares, s->cnt, 16, &s->root, &error),
+                     DSDN_E_PROOF);
+    assert_non_null(strstr(error.message, reason));
+}
+
+/* An inner node in place of a leaf would prove absence for what is below it: its range gives it away, even in
+ * a tree that was made with it. */
 static void inner_node_is_no_leaf(void **state)
 {
     (void)state;
     static struct small s;
     small_make(&s, 3);
-    struct dsdn_nmt_node *tree = s.tree;
-    s.proof.leaf_hash = (struct dsdn_view){tree[16 + 3].bytes, DSDN_NMT_NODE_LEN}; /* over 6 and 7 */
-    assert_int_equal(small_verify(&s), DSDN_E_PROOF);
+    s.proof.leaf_hash = (struct dsdn_view){s.tree[16 + 3].bytes, DSDN_NMT_NODE_LEN}; /* over 6 and 7 */
+    expect_reason(&s, "is no leaf");
+    user_namespace(s.tree[5].bytes + DSDN_NAMESPACE_LEN, 6); /* from 5 to 6 */
+    assert_int_equal(dsdn_nmt_build(s.tree, 16, NULL), 0);
+    s.root = s.tree[DSDN_NMT_TREE_LEN(16) - 1];
+    dsdn_nmt_prove(s.tree, 16, 5, 6, s.nodes, &s.proof);
+    s.proof.leaf_hash = (struct dsdn_view){s.tree[5].bytes, DSDN_NMT_NODE_LEN};
+    expect_reason(&s, "is no leaf");
     free(s.tree);
+}
+
+/* What the root would give away too, but is refused before anything is computed from it. */
+static void ranges_are_bounded(void **state)
+{
+    (void)state;
+    static struct small s;
+    static uint8_t more[DSDN_NMT_LEAVES_MAX * DSDN_SHARE_LEN];
+    small_make(&s, 3);
+    s.proof.end = s.proof.start + 2; /* two leaves behind one hash */
+    s.proof.node_cnt = (uint32_t)(__builtin_popcountll((uint64_t)s.proof.start) +
+                                  __builtin_popcountll((uint64_t)(16 - s.proof.end)));
+    expect_reason(&s, "one leaf");
+    free(s.tree);
+    small_make(&s, 2); /* one share more than the range has */
+    for (size_t i = 0; i <= s.cnt; i++)
+        memcpy(more + i * DSDN_SHARE_LEN, s.shares + i % s.cnt * DSDN_SHARE_LEN, DSDN_SHARE_LEN);
+    s.shares = more, s.cnt++;
+    expect_reason(&s, "4 shares");
+    free(s.tree);
+    for (size_t i = 0; i < DSDN_NMT_LEAVES_MAX; i++) /* the largest row, parity in it called data */
+        memcpy(more + i * DSDN_SHARE_LEN, s.ns, DSDN_NAMESPACE_LEN);
+    s.proof = (struct dsdn_nmt_proof){.end = DSDN_NMT_LEAVES_MAX, .max_namespace_ignored = true};
+    struct dsdn_error error = DSDN_ERROR_INIT;
+    assert_int_equal(
+        dsdn_nmt_verify(&s.proof, s.ns, more, DSDN_NMT_LEAVES_MAX, DSDN_NMT_LEAVES_MAX, &s.root, &error),
+        DSDN_E_PROOF);
+    assert_non_null(strstr(error.message, "parity"));
 }
 
 static void namespace_data_refuses(void **state)
@@ -740,12 +782,40 @@ static void namespace_data_refuses(void **state)
     assert_int_equal(
         dsdn_namespace_data_verify(dsdn_namespace_tail_padding, roots, 2 * K, NULL, 0, NULL, &result, NULL),
         DSDN_E_USAGE);
-    m.rows[0].shares.len--;
+    m.rows[0].shares.len++;
     struct dsdn_error error = DSDN_ERROR_INIT;
     assert_int_equal(dsdn_namespace_data_verify(ns, roots, 2 * K, m.rows, m.cnt, m.runs, &result, &error),
                      DSDN_E_PROOF);
     assert_int_equal(result.bad_row, 0);
     assert_non_null(strstr(error.message, "row 0 of the square"));
+    for (uint32_t i = 0; i < K; i++) free(trees[i]);
+}
+
+/* Rows that are in no order: one shows that the namespace is absent, the next one has it. */
+static void absent_and_present(void **state)
+{
+    (void)state;
+    enum { K = 2 };
+    static uint8_t square[4 * K * K * DSDN_SHARE_LEN];
+    static const uint8_t names[K][K] = {{3, 5}, {4, 4}};
+    struct dsdn_nmt_node roots[2 * K], *trees[K];
+    struct dsdn_namespace_result result;
+    struct dsdn_error error = DSDN_ERROR_INIT;
+    uint8_t ns[DSDN_NAMESPACE_LEN];
+    static struct made m;
+    memset(roots, 255, sizeof roots);
+    for (uint32_t i = 0; i < K; i++) {
+        uint8_t *row = square + (size_t)i * 2 * K * DSDN_SHARE_LEN;
+        for (uint32_t n = 0; n < K; n++) user_namespace(row + (size_t)n * DSDN_SHARE_LEN, names[i][n]);
+        trees[i] = row_tree(row, K);
+        roots[i] = trees[i][DSDN_NMT_TREE_LEN(2 * K) - 1];
+    }
+    user_namespace(ns, 4);
+    made_fill(&m, square, trees, K, ns);
+    assert_true(m.present && m.cnt == 2);
+    assert_int_equal(dsdn_namespace_data_verify(ns, roots, 2 * K, m.rows, m.cnt, m.runs, &result, &error),
+                     DSDN_E_PROOF);
+    assert_non_null(strstr(error.message, "absence is claimed"));
     for (uint32_t i = 0; i < K; i++) free(trees[i]);
 }
 
@@ -763,7 +833,9 @@ int main(void)
         cmocka_unit_test(ranges_are_complete),
         cmocka_unit_test(every_corruption_is_refused),
         cmocka_unit_test(inner_node_is_no_leaf),
+        cmocka_unit_test(ranges_are_bounded),
         cmocka_unit_test(namespace_data_refuses),
+        cmocka_unit_test(absent_and_present),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 #include "adapters/celestia/commitment_proof.h"
 
-enum { TOTAL_MIN = 4, TOTAL_MAX = 2 * DSDN_NMT_LEAVES_MAX }; /* row and column roots of a square */
+enum { TOTAL_MAX = 2 * DSDN_NMT_LEAVES_MAX }; /* row and column roots of a square */
 
 /* The subtree roots of one row on their way up to its root. */
 struct climb {
@@ -60,9 +60,9 @@ static int check_rows(const struct dsdn_commitment_proof *p, const uint8_t *data
         p->subtree_root_proof_cnt != rows)
         return bad(error, "row roots, row proofs and range proofs are not one for each row");
     uint64_t total = p->row_proofs[0].total;
-    if (total < TOTAL_MIN || total > TOTAL_MAX || (total & (total - 1)))
+    if (total > TOTAL_MAX || (total & (total - 1)))
         return bad(error, "no square has that many rows and columns");
-    *k = (uint32_t)(total / 4);
+    *k = (uint32_t)(total / 4); /* 0 for what is too small */
     if (p->end_row >= *k) return bad(error, "the rows are not those of data");
     for (size_t i = 0; i < rows; i++) {
         struct dsdn_error inner = DSDN_ERROR_INIT;

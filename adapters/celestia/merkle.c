@@ -55,8 +55,8 @@ static void join(uint8_t pair[2][32])
     memcpy(pair[0], parent, 32);
 }
 
-/* Full groups are the digits of a binary counter: two of a size become one of the next.  What is left on the
- * stack at the end is joined from the right. */
+/* Groups are the digits of a binary counter: two of a size become one of the next.  A last one that is not
+ * full, and what is left on the stack at the end, is joined from the right. */
 static void root(const struct leaf_source *s, size_t cnt, uint8_t out[32])
 {
     uint8_t stack[LEVELS + 1][32], group[GROUP][32];
@@ -70,7 +70,6 @@ static void root(const struct leaf_source *s, size_t cnt, uint8_t out[32])
         leaf_group(s, first, len, group);
         group_root(group, len);
         memcpy(stack[depth++], group[0], 32);
-        if (len < GROUP) break;
         for (size_t digit = groups++; digit & 1; digit >>= 1) join(stack + --depth - 1);
     }
     while (depth > 1) join(stack + --depth - 1);
