@@ -1,5 +1,6 @@
 #include "roles/dsdn.h"
 
+#include "roles/coordinator/placement.h"
 #include "roles/reducers.h"
 
 /* Numbers of all tables by bare name, for the TOUCH and INSERTS lines: a name in both lists would not
@@ -93,6 +94,25 @@ static void genesis_rows(const struct dsdn_ev_genesis_declared *g, uint32_t *row
     rows[dsdn_TABLE_supply] += 1;
 }
 
+/* "plan": nodes that placement chooses next for a chunk; "source": the node it is copied from; "zone": of a node. */
+static uint32_t answer(const struct dsdn_state *s, uint64_t time_ms, const char *question, const uint8_t about[32],
+                       uint8_t (*answers)[32], uint32_t most)
+{
+    uint32_t cnt = 0, node = dsdn_node_find(s, about), chunk = dsdn_chunk_find(s, about);
+    struct dsdn_placement plan;
+    if (strcmp(question, "zone") == 0 && node != DSDN_NO_ROW && most)
+        memcpy(answers[cnt++], dsdn_zone_at(s, dsdn_node_at(s, node)->zone)->name, 32);
+    if (strcmp(question, "source") == 0 && chunk != DSDN_NO_ROW && most) {
+        uint32_t source = dsdn_heal_source(s, chunk);
+        if (source != DSDN_NO_ROW) memcpy(answers[cnt++], dsdn_node_at(s, source)->id, 32);
+    }
+    if (strcmp(question, "plan") == 0 && chunk != DSDN_NO_ROW) {
+        dsdn_placement_plan(s, time_ms, chunk, dsdn_placement_want(s, chunk), &plan);
+        for (; cnt < plan.cnt && cnt < most; cnt++) memcpy(answers[cnt], dsdn_node_at(s, plan.node[cnt])->id, 32);
+    }
+    return cnt;
+}
+
 const struct dsdn_catalogue dsdn_catalogue = {
     .name = "dsdn",
     .events = &dsdn_event_table,
@@ -105,4 +125,5 @@ const struct dsdn_catalogue dsdn_catalogue = {
     .level = level_of,
     .genesis = dsdn_chain_genesis,
     .genesis_rows = genesis_rows,
+    .answer = answer,
 };

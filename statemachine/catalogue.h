@@ -115,6 +115,10 @@ struct dsdn_catalogue {
     int (*genesis)(struct dsdn_context *c, const struct dsdn_ev_genesis_declared *genesis,
                    struct dsdn_error *error);
     void (*genesis_rows)(const struct dsdn_ev_genesis_declared *genesis, uint32_t *rows);
+    /* Answers what a fixture may ask about 32 bytes (docs/fixtures.md, "Asking the state") with keys or zero-padded names,
+     * at most `most`; returns how many there are, 0 also for a question it does not know.  NULL: none. */
+    uint32_t (*answer)(const struct dsdn_state *s, uint64_t time_ms, const char *question, const uint8_t about[32],
+                       uint8_t (*answers)[32], uint32_t most);
 };
 
 /* dsdn_author_fits says whether an event of this author class may stand in a bundle of this kind. */

@@ -62,7 +62,7 @@ static void put_primary(struct dsdn_text *t, const struct dsdn_story_network *n)
 }
 
 struct parameter {
-    char name[49];
+    char name[DSDN_OPERATOR_NAME + 1]; /* all others are shorter */
     int64_t value;
 };
 
@@ -82,7 +82,7 @@ static void put_parameters(struct dsdn_text *t, const struct dsdn_story *s, cons
         all[cnt++].value = n->parameters[i];
     }
     for (uint32_t i = 0; i < n->allowed_cnt; i++) {
-        dsdn_story_operator(s->names[n->allowed[i]].hash, all[cnt].name);
+        dsdn_operator_parameter(s->names[n->allowed[i]].hash, all[cnt].name);
         all[cnt++].value = 1;
     }
     qsort(all, cnt, sizeof *all, by_name);

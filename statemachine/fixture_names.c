@@ -125,6 +125,24 @@ int dsdn_story_declare(struct dsdn_story *s, struct dsdn_word name, enum dsdn_st
     return DSDN_OK;
 }
 
+int dsdn_story_alias(struct dsdn_story *s, struct dsdn_word name, const uint8_t public_key[32], uint32_t line,
+                     struct dsdn_error *error)
+{
+    uint32_t i = 0;
+    while (i < s->name_cnt &&
+           (s->names[i].kind != DSDN_STORY_KEY || !dsdn_equal32(s->names[i].hash, public_key)))
+        i++;
+    if (i == s->name_cnt)
+        return dsdn_story_fail(s, line, DSDN_E_MALFORMED, error, "%.*s would be a key without a name",
+                               (int)(name.len < 60 ? name.len : 60), name.at);
+    int rc = dsdn_story_declare(s, name, DSDN_STORY_KEY, 0, line, error);
+    if (rc) return rc;
+    struct dsdn_story_name *alias = &s->names[s->name_cnt - 1];
+    alias->key = s->names[i].key;
+    memcpy(alias->hash, public_key, 32);
+    return DSDN_OK;
+}
+
 bool dsdn_story_number(struct dsdn_word w, uint64_t *number)
 {
     uint64_t v = 0;
@@ -177,18 +195,6 @@ bool dsdn_story_amount(struct dsdn_word w, uint64_t *units)
     for (size_t i = part.len; i < 8; i++) fraction *= 10;
     return !__builtin_mul_overflow(*units, DSDN_STORY_TOKEN, units) &&
            !__builtin_add_overflow(*units, fraction, units);
-}
-
-void dsdn_story_operator(const uint8_t address[32], char out[DSDN_STORY_OPERATOR_LEN + 1])
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    memcpy(out, "op:", 3);
-    for (uint32_t i = 0; i < 43; i++) { /* 6 bits from bit 6i on, highest first */
-        uint32_t at = i * 6 / 8, shift = i * 6 % 8;
-        uint32_t two = (uint32_t)address[at] << 8 | (at < 31 ? address[at + 1] : 0);
-        out[3 + i] = digits[two >> (10 - shift) & 63];
-    }
-    out[DSDN_STORY_OPERATOR_LEN] = 0;
 }
 
 bool dsdn_story_path(const struct dsdn_story *s, struct dsdn_word w, uint8_t (*path)[32], uint32_t *cnt)

@@ -55,4 +55,8 @@ int dsdn_parser_read_event(struct dsdn_parser *p, struct dsdn_word rest, struct 
 int dsdn_parser_read_defaults(struct dsdn_parser *p, struct dsdn_word rest, struct dsdn_error *error);
 int dsdn_parser_read_frame(struct dsdn_parser *p, struct dsdn_word rest, struct dsdn_error *error);
 
+/* The lines that ask the state (fixture_ask.c). */
+int dsdn_parser_read_plan(struct dsdn_parser *p, struct dsdn_word rest, struct dsdn_error *error);
+int dsdn_parser_read_source(struct dsdn_parser *p, struct dsdn_word rest, struct dsdn_error *error);
+
 #endif

@@ -90,11 +90,24 @@ static int put_bytes(struct expansion *x, struct dsdn_word w, struct dsdn_error 
 static int put_operator(struct expansion *x, struct dsdn_word w, struct dsdn_error *error)
 {
     uint8_t key[32];
-    char name[DSDN_STORY_OPERATOR_LEN + 1];
+    char name[DSDN_OPERATOR_NAME];
     if (!dsdn_story_hash32(x->s, (struct dsdn_word){w.at + 3, w.len - 3}, key)) return unknown(x, w, error);
-    dsdn_story_operator(key, name);
+    dsdn_operator_parameter(key, name);
     dsdn_text_format(x->out, "\"%s\"", name);
     return DSDN_OK;
+}
+
+/* "zone:$node1": the zone of a node, as the state before this batch has it. */
+static int put_zone(struct expansion *x, struct dsdn_word w, struct dsdn_error *error)
+{
+    uint8_t node[32], zone[33] = {0};
+    uint32_t cnt;
+    if (!dsdn_story_hash32(x->s, (struct dsdn_word){w.at + 5, w.len - 5}, node)) return unknown(x, w, error);
+    int rc = dsdn_story_ask(x->s, x->p->parent, x->p->now, x->p->line, "zone", node, (uint8_t(*)[32])zone, 1,
+                            &cnt, error);
+    if (!rc && !cnt) return unknown(x, w, error);
+    if (!rc) dsdn_text_format(x->out, "\"%s\"", (const char *)zone);
+    return rc;
 }
 
 static bool begins(struct dsdn_word w, const char *with)
@@ -112,6 +125,7 @@ static int put_string(struct expansion *x, struct dsdn_word w, struct dsdn_error
     if (x->kind == DSDN_K_bytes) return put_bytes(x, w, error);
     if (begins(w, "sign:")) return put_signature(x, w, error);
     if (begins(w, "path:")) return put_path(x, w, error);
+    if (begins(w, "zone:$")) return put_zone(x, w, error);
     if (begins(w, "op:$")) return put_operator(x, w, error);
     if (begins(w, "@")) {
         if (!dsdn_story_time((struct dsdn_word){w.at + 1, w.len - 1}, x->p->now, &ms))

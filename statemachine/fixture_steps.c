@@ -353,6 +353,8 @@ const struct dsdn_directive dsdn_parser_steps[] = {
     {"deliver", read_deliver},
     {"rollback", read_rollback},
     {"damage", read_damage},
+    {"plan", dsdn_parser_read_plan},
+    {"source", dsdn_parser_read_source},
     {"bundle", dsdn_parser_read_bundle},
     {"authority", dsdn_parser_read_authority},
     {"again", dsdn_parser_read_again},

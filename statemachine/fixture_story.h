@@ -140,11 +140,6 @@ bool dsdn_story_number(struct dsdn_word w, uint64_t *number);
 /* dsdn_story_amount reads "500", "500t" or "0.25t" (tokens) or "123u" (base units) as base units. */
 bool dsdn_story_amount(struct dsdn_word w, uint64_t *units);
 
-/* dsdn_story_operator writes the name of the parameter that lists an operator: "op:" and the address in base64url (RFC
- * 4648, section 5) without padding, and a zero byte. */
-#define DSDN_STORY_OPERATOR_LEN 46u
-void dsdn_story_operator(const uint8_t address[32], char out[DSDN_STORY_OPERATOR_LEN + 1]);
-
 /* dsdn_story_hash32 reads "$alice", "%photo", "%tree.root", "%tree.leaf.2" or 64 hex digits. */
 bool dsdn_story_hash32(const struct dsdn_story *s, struct dsdn_word w, uint8_t out[32]);
 
@@ -163,6 +158,7 @@ struct dsdn_story_payload {
     const uint8_t *author; /* 32 bytes */
     uint64_t nonce, now;
     uint32_t line;
+    uint32_t parent; /* batch whose state is asked, or NONE: genesis */
 };
 
 /* dsdn_story_encode turns the JSON of a payload, with names, into canonical bytes appended to out. */
@@ -184,6 +180,19 @@ bool dsdn_story_audit(const struct dsdn_story *s, struct dsdn_word w, uint8_t ou
 /* dsdn_story_bytes reads the words of a field of bytes (docs/fixtures.md, "Bytes") and appends them to out. MALFORMED
  * names the word. */
 int dsdn_story_bytes(const struct dsdn_story *s, uint32_t line, struct dsdn_word words, struct dsdn_buffer *out,
+                     struct dsdn_error *error);
+
+/* ---- fixture_ask.c ---- */
+
+/* dsdn_story_ask has the catalogue answer a question about the state after a batch (or genesis: NONE), as far as the
+ * story is compiled.  answers has room for `most`; MALFORMED when the catalogue knows no such question or a batch on
+ * the way does not become what the story says. */
+int dsdn_story_ask(const struct dsdn_story *s, uint32_t batch, uint64_t now, uint32_t line, const char *question,
+                   const uint8_t about[32], uint8_t (*answers)[32], uint32_t most, uint32_t *cnt,
+                   struct dsdn_error *error);
+
+/* dsdn_story_alias gives the key whose public half this is another name. */
+int dsdn_story_alias(struct dsdn_story *s, struct dsdn_word name, const uint8_t public_key[32], uint32_t line,
                      struct dsdn_error *error);
 
 /* ---- fixture_genesis.c ---- */

@@ -11,36 +11,18 @@ struct governed {
     int64_t least, most, current;
 };
 
-/* The value of a base64url digit (RFC 4648, section 5), or 64. */
-static uint8_t digit(uint8_t c)
-{
-    if (c >= 'A' && c <= 'Z') return (uint8_t)(c - 'A');
-    if (c >= 'a' && c <= 'z') return (uint8_t)(c - 'a' + 26);
-    if (c >= '0' && c <= '9') return (uint8_t)(c - '0' + 52);
-    return c == '-' ? 62 : c == '_' ? 63 : 64;
-}
-
-/* `op:` and an address of 32 bytes in 43 digits without padding: the last one holds 4 bits and 2 zero bits. */
-static bool names_operator(struct dsdn_view name)
-{
-    if (name.len != 46 || memcmp(name.bytes, "op:", 3) != 0) return false;
-    for (uint32_t i = 3; i < 46; i++)
-        if (digit(name.bytes[i]) == 64) return false;
-    return digit(name.bytes[45]) % 4 == 0;
-}
-
 static bool govern(const struct dsdn_state *s, struct dsdn_view name, struct governed *g)
 {
-    const struct dsdn_parameter_desc *desc = dsdn_parameter_find(name.bytes, name.len);
-    if (desc) {
-        *g = (struct governed){desc->least, desc->most,
-                               dsdn_parameter(s, (uint32_t)(desc - dsdn_parameters))};
-        return true;
+    const struct dsdn_parameter_desc *rule = dsdn_parameter_rule(name.bytes, name.len);
+    if (!rule) return false;
+    *g = (struct governed){.least = rule->least, .most = rule->most};
+    if (dsdn_parameter_find(name.bytes, name.len)) {
+        g->current = dsdn_parameter(s, (uint32_t)(rule - dsdn_parameters));
+    } else { /* of an operator */
+        char text[DSDN_OPERATOR_NAME] = {0};
+        memcpy(text, name.bytes, name.len < sizeof text ? name.len : sizeof text - 1);
+        g->current = dsdn_parameter_named(s, text);
     }
-    if (!names_operator(name)) return false;
-    char text[47] = {0};
-    memcpy(text, name.bytes, name.len);
-    *g = (struct governed){0, 1, dsdn_parameter_named(s, text)};
     return true;
 }
 
