@@ -84,6 +84,9 @@ static inline bool dsdn_validator_active(const struct dsdn_state *s, const uint8
 /* dsdn_node_ban_clear removes the deadline of a ban that has an end; without one nothing happens. */
 void dsdn_node_ban_clear(struct dsdn_context *c, const struct dsdn_row_node *node);
 
+/* dsdn_node_cooldown_clear removes the deadline of a cooldown that is not over; without one nothing happens. */
+void dsdn_node_cooldown_clear(struct dsdn_context *c, const struct dsdn_row_node *node);
+
 /* dsdn_node_move gives a node another status, with everything that hangs on it: time, its place on the ring,
  * the sweep of its replicas.  Needs room for 1 deadline. */
 void dsdn_node_move(struct dsdn_context *c, uint32_t row, uint8_t status, uint8_t cause);

@@ -1,6 +1,9 @@
-/* node.c: the node registry (docs/reference/events.md, family node; requirements COORD-1, GATE-1..6).  Stake
- * cannot be judged yet (feature level 0), so a registered node is Pending until NodeStatusSet lets it in. */
-#include "roles/reducers.h"
+/* node.c: the node registry (docs/formats/reducers.md, section Nodes; requirements COORD-1, GATE-1..6,
+ * GATE-12).  Whether a node may come in is gate.c's to say, what its status brings with it life.c's.  At
+ * feature level 0 nothing is staked, so a registered node is Pending until NodeStatusSet lets it in. */
+#include "roles/coordinator/gate.h"
+
+enum { ZONES_MAX = 1024 };
 
 static void zone_key(struct dsdn_view name, uint8_t key[32])
 {
@@ -15,7 +18,16 @@ static bool zone_is(const struct dsdn_state *s, uint32_t zone, struct dsdn_view 
     return dsdn_equal32(dsdn_zone_at(s, zone)->name, key);
 }
 
-static uint32_t zone_enter(struct dsdn_state *s, struct dsdn_view name, uint32_t capacity_gb)
+/* Is there such a zone, or room for one more? */
+static bool zone_fits(const struct dsdn_state *s, struct dsdn_view name)
+{
+    uint8_t key[32];
+    zone_key(name, key);
+    return s->tables[dsdn_TABLE_zone].live_cnt < ZONES_MAX || dsdn_zone_find(s, key) != DSDN_NO_ROW;
+}
+
+/* The node joins a zone, made if need be, with its capacity and its place on the ring, if it has one. */
+static void zone_enter(struct dsdn_state *s, struct dsdn_row_node *node, struct dsdn_view name)
 {
     uint8_t key[32];
     zone_key(name, key);
@@ -23,14 +35,16 @@ static uint32_t zone_enter(struct dsdn_state *s, struct dsdn_view name, uint32_t
     if (row == DSDN_NO_ROW) row = dsdn_zone_insert(s, key);
     struct dsdn_row_zone *zone = dsdn_zone_edit(s, row);
     zone->node_cnt++;
-    zone->capacity_gb += capacity_gb;
-    return row;
+    zone->ring_cnt += node->on_ring != 0;
+    zone->capacity_gb += node->capacity_gb;
+    node->zone = row;
 }
 
 static void zone_leave(struct dsdn_state *s, const struct dsdn_row_node *node)
 {
     struct dsdn_row_zone *zone = dsdn_zone_edit(s, node->zone);
     zone->node_cnt--;
+    zone->ring_cnt -= node->on_ring != 0;
     zone->capacity_gb -= node->capacity_gb;
 }
 
@@ -47,34 +61,47 @@ static bool text_is(const uint8_t *text, uint8_t len, struct dsdn_view other)
     return len == other.len && (len == 0 || memcmp(text, other.bytes, len) == 0);
 }
 
-/* Which role goes with which class: one rule for reducer, configuration and handshake (GATE-6). */
-static dsdn_outcome class_rule(uint8_t role, int16_t node_class)
-{
-    if (role == 0) return DSDN_UNMET(NODE_ROLE);
-    if ((role == DSDN_NODE_ROLE_STORAGE) != (node_class >= 0)) return DSDN_UNMET(NODE_CLASS);
-    return DSDN_RESULT(OK);
-}
-
-static uint8_t class_column(int16_t node_class)
-{
-    return node_class < 0 ? DSDN_NO_CLASS : (uint8_t)node_class;
-}
-
 static bool same_registration(const struct dsdn_state *s, const struct dsdn_row_node *n,
                               const struct dsdn_ev_node_registered *e)
 {
     return dsdn_equal32(n->operator, e->operator) && n->role == e->role &&
-           n->node_class == class_column(e->node_class) && zone_is(s, n->zone, e->zone) &&
+           n->node_class == dsdn_gate_class_column(e->node_class) && zone_is(s, n->zone, e->zone) &&
            text_is(n->address, n->address_len, e->address) && n->capacity_gb == e->capacity_gb &&
            dsdn_equal32(n->tls_fingerprint, e->tls_fingerprint) && n->tls_not_after == e->tls_not_after &&
            n->binding_expiry == e->binding_expiry && text_is(n->label, n->label_len, e->label);
 }
 
+/* The row of a registration that was accepted.  A node that comes back starts anew, but for the faults it is
+ * known for. */
+static void registration_write(struct dsdn_context *c, struct dsdn_row_node *n,
+                               const struct dsdn_ev_node_registered *e)
+{
+    uint64_t faults[3] = {n->fault1_ms, n->fault2_ms, n->fault3_ms};
+    memset((uint8_t *)n + dsdn_KEY_LEN_node, 0, sizeof *n - dsdn_KEY_LEN_node);
+    n->fault1_ms = faults[0];
+    n->fault2_ms = faults[1];
+    n->fault3_ms = faults[2];
+    n->capacity_gb = e->capacity_gb;
+    zone_enter(c->state, n, e->zone);
+    n->status = DSDN_NODE_PENDING;
+    n->cause = DSDN_CAUSE_REGISTERED;
+    n->role = e->role;
+    n->node_class = dsdn_gate_class_column(e->node_class);
+    n->registered_ms = c->time_ms;
+    n->status_ms = c->time_ms;
+    n->binding_expiry = e->binding_expiry;
+    n->tls_not_after = e->tls_not_after;
+    memcpy(n->operator, e->operator, 32);
+    memcpy(n->tls_fingerprint, e->tls_fingerprint, 32);
+    TEXT_SET(n, address, e->address);
+    TEXT_SET(n, label, e->label);
+}
+
 dsdn_outcome dsdn_reduce_node_registered(struct dsdn_context *c, const struct dsdn_ev_node_registered *e)
 {
     if (!dsdn_equal32(c->author, e->operator)) return DSDN_RESULT(NOT_AUTHORISED);
-    dsdn_outcome rule = class_rule(e->role, e->node_class);
-    if (rule) return rule;
+    dsdn_outcome gate = dsdn_gate_class(e->role, e->node_class);
+    if (gate) return gate;
     if (!e->zone.len) return DSDN_UNMET(ZONE_EMPTY);
     if (e->role == DSDN_NODE_ROLE_STORAGE && !e->capacity_gb) return DSDN_UNMET(CAPACITY_ZERO);
     if (dsdn_zero32(e->tls_fingerprint)) return DSDN_UNMET(TLS_MISSING);
@@ -85,29 +112,19 @@ dsdn_outcome dsdn_reduce_node_registered(struct dsdn_context *c, const struct ds
         const struct dsdn_row_node *known = dsdn_node_at(s, row);
         if (known->status != DSDN_NODE_CLOSED)
             return same_registration(s, known, e) ? DSDN_RESULT(NO_EFFECT) : DSDN_RESULT(CONFLICT);
-        if (known->banned_until > c->time_ms) return DSDN_UNMET(NODE_BANNED);
-        if (known->replica_cnt) return DSDN_UNMET(NODE_HOLDS_REPLICAS);
+        if ((gate = dsdn_gate_return(known, c->time_ms))) return gate;
     }
-    if (e->tls_not_after <= c->time_ms) return DSDN_UNMET(TLS_EXPIRED);
-    if (e->binding_expiry <= c->time_ms) return DSDN_UNMET(BINDING_EXPIRED);
+    if ((gate = dsdn_gate_papers(e->tls_not_after, e->binding_expiry, c->time_ms))) return gate;
+    if ((gate = dsdn_gate_operator(s, e->operator))) return gate;
+    /* None is refused; too little is recorded, as Quarantined. */
+    gate = dsdn_gate_stake(s, e->node_id, e->role, dsdn_gate_class_column(e->node_class));
+    if (gate == DSDN_UNMET(STAKE_MISSING)) return gate;
+    if (!zone_fits(s, e->zone)) return DSDN_RESULT(LIMIT);
     if (!dsdn_embedded_valid(c, "node_sig", e->node_id, e->node_sig)) return DSDN_RESULT(BAD_SIGNATURE);
 
     if (row == DSDN_NO_ROW) row = dsdn_node_insert_hashed(s, e->node_id, c->hash[0]);
-    struct dsdn_row_node *n = dsdn_node_edit(s, row);
-    /* A node that comes back starts anew. */
-    memset((uint8_t *)n + dsdn_KEY_LEN_node, 0, sizeof *n - dsdn_KEY_LEN_node);
-    n->zone = zone_enter(s, e->zone, e->capacity_gb);
-    n->capacity_gb = e->capacity_gb;
-    n->status = DSDN_NODE_PENDING;
-    n->role = e->role;
-    n->node_class = class_column(e->node_class);
-    n->registered_ms = c->time_ms;
-    n->binding_expiry = e->binding_expiry;
-    n->tls_not_after = e->tls_not_after;
-    memcpy(n->operator, e->operator, 32);
-    memcpy(n->tls_fingerprint, e->tls_fingerprint, 32);
-    TEXT_SET(n, address, e->address);
-    TEXT_SET(n, label, e->label);
+    registration_write(c, dsdn_node_edit_indexed(s, row), e);
+    dsdn_node_judge(c, row);
     return DSDN_RESULT(OK);
 }
 
@@ -135,12 +152,14 @@ dsdn_outcome dsdn_reduce_node_updated(struct dsdn_context *c, const struct dsdn_
     if (zone_is(s, known->zone, e->zone) && text_is(known->address, known->address_len, e->address) &&
         known->capacity_gb == e->capacity_gb)
         return DSDN_RESULT(NO_EFFECT);
+    if (!zone_fits(s, e->zone)) return DSDN_RESULT(LIMIT);
 
-    struct dsdn_row_node *n = dsdn_node_edit(s, row);
+    struct dsdn_row_node *n = dsdn_node_edit_indexed(s, row);
     zone_leave(s, n);
-    n->zone = zone_enter(s, e->zone, e->capacity_gb);
     n->capacity_gb = e->capacity_gb;
+    zone_enter(s, n, e->zone);
     TEXT_SET(n, address, e->address);
+    dsdn_node_ring(s, row);
     return DSDN_RESULT(OK);
 }
 
@@ -207,9 +226,9 @@ dsdn_outcome dsdn_reduce_node_heartbeat(struct dsdn_context *c, const struct dsd
     return DSDN_RESULT(OK);
 }
 
-/* Leaving is always possible, also for a banned node or after the binding ended; a ban outlives it.  Its
- * replicas are not touched here (there may be a million): they count as left because their node is Closed,
- * and are removed one by one. */
+/* Leaving is always possible, also for a banned node or after the binding ended; ban and cooldown outlive it.
+ * Its replicas are not touched here (there may be a million): the sweep that the move begins lets go of them.
+ */
 dsdn_outcome dsdn_reduce_node_deregistered(struct dsdn_context *c, const struct dsdn_ev_node_deregistered *e)
 {
     struct dsdn_state *s = c->state;
@@ -219,9 +238,9 @@ dsdn_outcome dsdn_reduce_node_deregistered(struct dsdn_context *c, const struct 
     if (!dsdn_equal32(c->author, known->operator)) return DSDN_RESULT(NOT_AUTHORISED);
     if (known->status == DSDN_NODE_CLOSED) return DSDN_RESULT(NO_EFFECT);
 
-    struct dsdn_row_node *n = dsdn_node_edit(s, row);
-    dsdn_node_ban_clear(c, n);
-    zone_leave(s, n);
-    n->status = DSDN_NODE_CLOSED;
+    dsdn_node_ban_clear(c, known);
+    dsdn_node_cooldown_clear(c, known);
+    dsdn_node_move(c, row, DSDN_NODE_CLOSED, DSDN_CAUSE_LEFT);
+    zone_leave(s, known);
     return DSDN_RESULT(OK);
 }

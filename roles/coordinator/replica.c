@@ -1,11 +1,12 @@
-/* replica.c: replicas: assigned -> live -> suspect -> live or removed (docs/reference/events.md, family
- * chunk; requirements COORD-5, COORD-6, STOR-7, STOR-9).
+/* replica.c: replicas: assigned -> live -> suspect -> live or removed (docs/formats/reducers.md, section
+ * Replicas; requirements COORD-4 to COORD-6, STOR-7, STOR-9).
  *
- * Placement rules here are those any plan must keep: the node is an Active storage node with room, its
- * certificate and binding hold, no other assigned or live replica of the chunk is in its zone, and the object
- * wants one more.  Which of the nodes that qualify is chosen is the deterministic placement's business, not
- * checked here. */
-#include "roles/reducers.h"
+ * The authority proposes, the state disposes: an assignment is one of the nodes that placement.c plans now, a
+ * heal copies from the source it names.  So who publishes decides when, never where. */
+#include "roles/coordinator/replica.h"
+
+#include "roles/coordinator/gate.h"
+#include "roles/coordinator/placement.h"
 
 /* ---- sets of nodes in a chunk's row ---- */
 
@@ -41,11 +42,6 @@ static void suspect_remove(struct dsdn_row_chunk *k, uint32_t node)
     set_remove(k->suspects, &k->suspects_cnt, node);
 }
 
-static bool delete_requested(const struct dsdn_state *s, const struct dsdn_row_chunk *k)
-{
-    return k->deleted || dsdn_object_at(s, k->object)->deleted;
-}
-
 static void assignment_clear(struct dsdn_context *c, struct dsdn_row_replica *r)
 {
     dsdn_deadline_clear(c, DSDN_CLOCK_TIME, r->deadline_ms, DSDN_DEADLINE_ASSIGNMENT_END, r,
@@ -57,24 +53,49 @@ static void replica_move(struct dsdn_context *c, struct dsdn_row_replica *r, uin
 {
     r->state = state;
     r->since_ms = c->time_ms;
+    r->state_ordinal = c->ordinal;
 }
 
-/* Erase a replica and every trace of it in its chunk and node. */
-static void replica_close(struct dsdn_context *c, uint32_t replica, uint32_t chunk, uint32_t node)
+/* What the node holds grew or shrank by one replica of `size` bytes: whether it has room for another decides
+ * its place on the ring. */
+static void node_take(struct dsdn_state *s, uint32_t node, uint32_t size)
+{
+    struct dsdn_row_node *n = dsdn_node_edit(s, node);
+    n->replica_cnt++;
+    n->used_bytes += size;
+    dsdn_node_ring(s, node);
+}
+
+static void node_release(struct dsdn_state *s, uint32_t node, uint32_t size)
+{
+    struct dsdn_row_node *n = dsdn_node_edit(s, node);
+    n->replica_cnt--;
+    n->used_bytes -= size;
+    dsdn_node_ring(s, node);
+}
+
+void dsdn_replica_close(struct dsdn_context *c, const struct dsdn_replica_rows *rows)
 {
     struct dsdn_state *s = c->state;
-    struct dsdn_row_chunk *k = dsdn_chunk_edit(s, chunk);
-    struct dsdn_row_node *n = dsdn_node_edit(s, node);
-    uint8_t state = dsdn_replica_at(s, replica)->state;
-    if (state == DSDN_REPLICA_ASSIGNED) assignment_clear(c, dsdn_replica_edit(s, replica));
+    struct dsdn_row_chunk *k = dsdn_chunk_edit(s, rows->chunk);
+    uint8_t state = dsdn_replica_at(s, rows->replica)->state;
+    if (state == DSDN_REPLICA_ASSIGNED) assignment_clear(c, dsdn_replica_edit(s, rows->replica));
     if (state == DSDN_REPLICA_LIVE) k->live_cnt--;
     if (state == DSDN_REPLICA_SUSPECT)
-        suspect_remove(k, node);
+        suspect_remove(k, rows->node);
     else
-        holder_remove(k, node);
-    n->replica_cnt--;
-    n->used_bytes -= k->size;
-    dsdn_replica_erase(s, replica);
+        holder_remove(k, rows->node);
+    node_release(s, rows->node, k->size);
+    dsdn_replica_erase(s, rows->replica);
+}
+
+void dsdn_replica_suspect(struct dsdn_context *c, const struct dsdn_replica_rows *rows)
+{
+    struct dsdn_row_chunk *k = dsdn_chunk_edit(c->state, rows->chunk);
+    holder_remove(k, rows->node);
+    suspect_add(k, rows->node);
+    k->live_cnt--;
+    replica_move(c, dsdn_replica_edit(c->state, rows->replica), DSDN_REPLICA_SUSPECT);
 }
 
 /* ---- assignment ---- */
@@ -93,17 +114,6 @@ static bool zone_taken(const struct dsdn_state *s, const struct dsdn_row_chunk *
     return false;
 }
 
-static dsdn_outcome node_can_store(const struct dsdn_context *c, const struct dsdn_row_node *n, uint32_t size)
-{
-    if (n->status == DSDN_NODE_CLOSED) return DSDN_UNMET(NODE_CLOSED);
-    if (n->role != DSDN_NODE_ROLE_STORAGE) return DSDN_UNMET(NODE_ROLE);
-    if (n->status != DSDN_NODE_ACTIVE) return DSDN_UNMET(NODE_STATUS);
-    if (n->tls_not_after <= c->time_ms) return DSDN_UNMET(TLS_EXPIRED);
-    if (n->binding_expiry <= c->time_ms) return DSDN_UNMET(BINDING_EXPIRED);
-    if (n->used_bytes + size > (uint64_t)n->capacity_gb << 30) return DSDN_UNMET(CAPACITY_FULL);
-    return DSDN_RESULT(OK);
-}
-
 static dsdn_outcome assign(struct dsdn_context *c, const struct plan *plan)
 {
     struct dsdn_state *s = c->state;
@@ -115,26 +125,26 @@ static dsdn_outcome assign(struct dsdn_context *c, const struct plan *plan)
                     r->heal_from == plan->from;
         return same ? DSDN_RESULT(NO_EFFECT) : DSDN_RESULT(CONFLICT);
     }
-    if (delete_requested(s, known)) return DSDN_UNMET(DELETE_REQUESTED);
+    if (dsdn_chunk_to_go(s, plan->chunk)) return DSDN_UNMET(DELETE_REQUESTED);
     if (plan->deadline_ms <= c->time_ms) return DSDN_UNMET(DEADLINE_PAST);
     const struct dsdn_row_node *node = dsdn_node_at(s, plan->node);
-    dsdn_outcome can = node_can_store(c, node, known->size);
+    dsdn_outcome can = dsdn_gate_store(node, known->size, c->time_ms);
     if (can) return can;
     uint8_t rf = dsdn_object_at(s, known->object)->rf;
     if (known->holders_cnt >= (rf < DSDN_HOLDER_MAX ? rf : DSDN_HOLDER_MAX))
         return DSDN_UNMET(REPLICAS_ENOUGH);
-    if (zone_taken(s, known, node->zone)) return DSDN_UNMET(ZONE_TAKEN);
+    if (!dsdn_placement_has(c, plan->chunk, plan->node))
+        return zone_taken(s, known, node->zone) ? DSDN_UNMET(ZONE_TAKEN) : DSDN_UNMET(NOT_PLANNED);
 
     struct dsdn_row_replica *r = dsdn_replica_edit(s, dsdn_replica_insert_hashed(s, plan->key, plan->hash));
     replica_move(c, r, DSDN_REPLICA_ASSIGNED);
     r->heal_from = plan->from;
     r->deadline_ms = plan->deadline_ms;
+    r->assigned_ordinal = c->ordinal;
     memcpy(r->origin_hash, c->origin.hash, 32);
     struct dsdn_row_chunk *k = dsdn_chunk_edit(s, plan->chunk);
     holder_add(k, plan->node);
-    struct dsdn_row_node *n = dsdn_node_edit(s, plan->node);
-    n->replica_cnt++;
-    n->used_bytes += k->size;
+    node_take(s, plan->node, k->size);
     dsdn_deadline_set(c, DSDN_CLOCK_TIME, plan->deadline_ms, DSDN_DEADLINE_ASSIGNMENT_END, plan->key,
                       dsdn_KEY_LEN_replica);
     return DSDN_RESULT(OK);
@@ -181,28 +191,27 @@ dsdn_outcome dsdn_reduce_heal_assigned(struct dsdn_context *c, const struct dsdn
     uint32_t source = dsdn_replica_find(s, source_key);
     if (source == DSDN_NO_ROW || dsdn_replica_at(s, source)->state != DSDN_REPLICA_LIVE)
         return DSDN_UNMET(SOURCE_NOT_LIVE);
-    plan.from = dsdn_node_find(s, e->from); /* a live replica has a node */
+    plan.from = dsdn_node_find(s, e->from); /* a live replica has a node, unless a checkpoint made it up */
+    if (plan.from == DSDN_NO_ROW || plan.from != dsdn_heal_source(s, plan.chunk))
+        return DSDN_UNMET(SOURCE_NOT_PLANNED);
     return assign(c, &plan);
 }
 
 void dsdn_fire_assignment_end(struct dsdn_context *c, const uint8_t subject[68])
 {
     struct dsdn_state *s = c->state;
-    uint32_t row = dsdn_replica_find(s, subject);
-    if (row == DSDN_NO_ROW || dsdn_replica_at(s, row)->state != DSDN_REPLICA_ASSIGNED) return;
-    uint32_t chunk = dsdn_chunk_find(s, subject), node = dsdn_node_find(s, subject + 32);
-    if (chunk != DSDN_NO_ROW && node != DSDN_NO_ROW) replica_close(c, row, chunk, node);
+    struct dsdn_replica_rows f = {.replica = dsdn_replica_find(s, subject)};
+    if (f.replica == DSDN_NO_ROW || dsdn_replica_at(s, f.replica)->state != DSDN_REPLICA_ASSIGNED) return;
+    f.chunk = dsdn_chunk_find(s, subject);
+    f.node = dsdn_node_find(s, subject + 32);
+    if (f.chunk != DSDN_NO_ROW && f.node != DSDN_NO_ROW) dsdn_replica_close(c, &f);
 }
 
 /* ---- from assignment to removal ---- */
 
-struct found {
-    uint32_t chunk, node, replica;
-};
-
 /* All replica events name (chunk, node); their TOUCH lines are chunk, node, replica in this order. */
 static dsdn_outcome find(const struct dsdn_context *c, const uint8_t *chunk, const uint8_t *node,
-                         struct found *f)
+                         struct dsdn_replica_rows *f)
 {
     const struct dsdn_state *s = c->state;
     uint8_t key[64];
@@ -219,7 +228,7 @@ dsdn_outcome dsdn_reduce_replica_added(struct dsdn_context *c, const struct dsdn
 {
     if (!dsdn_equal32(c->author, e->node)) return DSDN_RESULT(NOT_AUTHORISED);
     struct dsdn_state *s = c->state;
-    struct found f;
+    struct dsdn_replica_rows f;
     dsdn_outcome known = find(c, e->chunk, e->node, &f);
     if (known) return known;
     const struct dsdn_row_chunk *k = dsdn_chunk_at(s, f.chunk);
@@ -228,7 +237,7 @@ dsdn_outcome dsdn_reduce_replica_added(struct dsdn_context *c, const struct dsdn
     if (r->state == DSDN_REPLICA_LIVE) return DSDN_RESULT(NO_EFFECT);
     if (r->state != DSDN_REPLICA_ASSIGNED) return DSDN_UNMET(REPLICA_STATE);
     if (dsdn_node_at(s, f.node)->status != DSDN_NODE_ACTIVE) return DSDN_UNMET(NODE_STATUS);
-    if (delete_requested(s, k)) return DSDN_UNMET(DELETE_REQUESTED);
+    if (dsdn_chunk_to_go(s, f.chunk)) return DSDN_UNMET(DELETE_REQUESTED);
     uint32_t leaves = dsdn_leaf_count(k->size, k->leaf_size);
     if (e->proof_leaf != dsdn_leaf_draw(r->origin_hash, e->chunk, e->node, leaves))
         return DSDN_UNMET(PROOF_LEAF);
@@ -243,13 +252,14 @@ dsdn_outcome dsdn_reduce_replica_added(struct dsdn_context *c, const struct dsdn
 }
 
 /* Does the row say what the reason claims (STOR-7)? */
-static dsdn_outcome removal_rule(const struct dsdn_state *s, const struct found *f, uint8_t reason)
+static dsdn_outcome removal_rule(const struct dsdn_state *s, const struct dsdn_replica_rows *f,
+                                 uint8_t reason)
 {
     enum { DELETED, SURPLUS, FAILED, LEFT };
     const struct dsdn_row_chunk *k = dsdn_chunk_at(s, f->chunk);
     uint8_t state = dsdn_replica_at(s, f->replica)->state, rf = dsdn_object_at(s, k->object)->rf;
     switch (reason) {
-    case DELETED: return delete_requested(s, k) ? DSDN_RESULT(OK) : DSDN_UNMET(DELETE_NOT_REQUESTED);
+    case DELETED: return dsdn_chunk_to_go(s, f->chunk) ? DSDN_RESULT(OK) : DSDN_UNMET(DELETE_NOT_REQUESTED);
     case SURPLUS:
         if (state == DSDN_REPLICA_ASSIGNED) return DSDN_UNMET(REPLICA_STATE);
         return k->live_cnt - (state == DSDN_REPLICA_LIVE) >= rf ? DSDN_RESULT(OK)
@@ -264,12 +274,12 @@ static dsdn_outcome removal_rule(const struct dsdn_state *s, const struct found 
 dsdn_outcome dsdn_reduce_replica_removed(struct dsdn_context *c, const struct dsdn_ev_replica_removed *e)
 {
     if (!dsdn_from_authority(c) && !dsdn_equal32(c->author, e->node)) return DSDN_RESULT(NOT_AUTHORISED);
-    struct found f;
+    struct dsdn_replica_rows f;
     dsdn_outcome known = find(c, e->chunk, e->node, &f);
     if (known) return known;
     dsdn_outcome rule = removal_rule(c->state, &f, e->reason);
     if (rule) return rule;
-    replica_close(c, f.replica, f.chunk, f.node);
+    dsdn_replica_close(c, &f);
     return DSDN_RESULT(OK);
 }
 
@@ -282,19 +292,14 @@ dsdn_outcome dsdn_reduce_replica_missing_reported(struct dsdn_context *c,
         if (reporter == DSDN_NO_ROW || dsdn_node_at(s, reporter)->status != DSDN_NODE_ACTIVE)
             return DSDN_RESULT(NOT_AUTHORISED);
     }
-    struct found f;
+    struct dsdn_replica_rows f;
     dsdn_outcome known = find(c, e->chunk, e->node, &f);
     if (known) return known;
     uint8_t state = dsdn_replica_at(s, f.replica)->state;
     if (state == DSDN_REPLICA_SUSPECT) return DSDN_RESULT(NO_EFFECT);
     if (state != DSDN_REPLICA_LIVE) return DSDN_UNMET(REPLICA_STATE);
     if (dsdn_chunk_at(s, f.chunk)->suspects_cnt == DSDN_SUSPECT_MAX) return DSDN_RESULT(LIMIT);
-
-    struct dsdn_row_chunk *k = dsdn_chunk_edit(s, f.chunk);
-    holder_remove(k, f.node);
-    suspect_add(k, f.node);
-    k->live_cnt--;
-    replica_move(c, dsdn_replica_edit(s, f.replica), DSDN_REPLICA_SUSPECT);
+    dsdn_replica_suspect(c, &f);
     return DSDN_RESULT(OK);
 }
 
@@ -304,14 +309,14 @@ dsdn_outcome dsdn_reduce_replica_healed(struct dsdn_context *c, const struct dsd
 {
     if (!dsdn_from_authority(c) && !dsdn_equal32(c->author, e->node)) return DSDN_RESULT(NOT_AUTHORISED);
     struct dsdn_state *s = c->state;
-    struct found f;
+    struct dsdn_replica_rows f;
     dsdn_outcome known = find(c, e->chunk, e->node, &f);
     if (known) return known;
     uint8_t state = dsdn_replica_at(s, f.replica)->state;
     if (state == DSDN_REPLICA_LIVE) return DSDN_RESULT(NO_EFFECT);
     if (state == DSDN_REPLICA_ASSIGNED && !dsdn_from_authority(c)) return DSDN_UNMET(PROOF_NEEDED);
     if (dsdn_node_at(s, f.node)->status != DSDN_NODE_ACTIVE) return DSDN_UNMET(NODE_STATUS);
-    if (delete_requested(s, dsdn_chunk_at(s, f.chunk))) return DSDN_UNMET(DELETE_REQUESTED);
+    if (dsdn_chunk_to_go(s, f.chunk)) return DSDN_UNMET(DELETE_REQUESTED);
     if (state != DSDN_REPLICA_ASSIGNED && dsdn_chunk_at(s, f.chunk)->holders_cnt == DSDN_HOLDER_MAX)
         return DSDN_RESULT(LIMIT);
 
