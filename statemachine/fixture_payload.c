@@ -11,7 +11,7 @@ struct expansion {
     uint32_t unsigned_len;
     bool signatures;        /* there are some */
     struct dsdn_word field; /* of the payload, where the text stands */
-    int kind;               /* of that field (enum dsdn_kind), or -1: deeper inside, or no such field */
+    const struct dsdn_field *at; /* its description; NULL deeper inside the payload, or when there is no such field */
     struct dsdn_text *out;
 };
 
@@ -29,16 +29,9 @@ static void put_hex(struct expansion *x, const uint8_t *bytes, size_t len)
     dsdn_text_put(x->out, "\"", 1);
 }
 
-/* "sign:alice" or "sign:alice:wrong". */
-static int put_signature(struct expansion *x, struct dsdn_word w, struct dsdn_error *error)
+/* A signature in this field over this payload. */
+static int put_signed(struct expansion *x, uint32_t key, bool wrong, struct dsdn_error *error)
 {
-    struct dsdn_word name = {w.at + 5, w.len - 5};
-    const char *colon = memchr(name.at, ':', name.len);
-    bool wrong =
-        colon && dsdn_word_is((struct dsdn_word){colon, name.len - (size_t)(colon - name.at)}, ":wrong");
-    if (colon) name.len = (size_t)(colon - name.at);
-    uint32_t key = dsdn_story_find(x->s, name, DSDN_STORY_KEY);
-    if (key == DSDN_STORY_NONE || (colon && !wrong)) return unknown(x, w, error);
     uint8_t signature[64] = {0}, digest[32];
     char field[64];
     if (x->unsigned_payload) {
@@ -53,6 +46,93 @@ static int put_signature(struct expansion *x, struct dsdn_word w, struct dsdn_er
     put_hex(x, signature, 64);
     return DSDN_OK;
 }
+
+/* "sign:alice" or "sign:alice:wrong". */
+static int put_signature(struct expansion *x, struct dsdn_word w, struct dsdn_error *error)
+{
+    struct dsdn_word name = {w.at + 5, w.len - 5};
+    const char *colon = memchr(name.at, ':', name.len);
+    bool wrong =
+        colon && dsdn_word_is((struct dsdn_word){colon, name.len - (size_t)(colon - name.at)}, ":wrong");
+    if (colon) name.len = (size_t)(colon - name.at);
+    uint32_t key = dsdn_story_find(x->s, name, DSDN_STORY_KEY);
+    return key == DSDN_STORY_NONE || (colon && !wrong) ? unknown(x, w, error) : put_signed(x, key, wrong, error);
+}
+
+/* ---- lists in short: names with blanks between them ---- */
+
+enum { LIST_MAX = 255 };
+
+static bool next_word(struct dsdn_word *list, struct dsdn_word *word)
+{
+    while (list->len && strchr(" \t\n", *list->at)) list->at++, list->len--;
+    size_t n = 0;
+    while (n < list->len && !strchr(" \t\n", list->at[n])) n++;
+    *word = (struct dsdn_word){list->at, n};
+    list->at += n;
+    list->len -= n;
+    return n > 0;
+}
+
+/* The keys of a list in the order that sets have. */
+static int sorted_keys(const struct expansion *x, struct dsdn_word list, uint32_t *keys, uint32_t *cnt,
+                       struct dsdn_error *error)
+{
+    const struct dsdn_story_name *names = x->s->names;
+    struct dsdn_word w;
+    for (*cnt = 0; next_word(&list, &w); (*cnt)++) {
+        uint32_t key = dsdn_story_find(x->s, w, DSDN_STORY_KEY), i = *cnt;
+        if (key == DSDN_STORY_NONE || *cnt == LIST_MAX) return unknown(x, w, error);
+        for (; i && memcmp(names[keys[i - 1]].hash, names[key].hash, 32) > 0; i--) keys[i] = keys[i - 1];
+        keys[i] = key;
+    }
+    return DSDN_OK;
+}
+
+/* "q1 q2" as a set of ids, or as approvals by these keys. */
+static int put_keys(struct expansion *x, struct dsdn_word list, struct dsdn_error *error)
+{
+    uint32_t keys[LIST_MAX], cnt;
+    int rc = sorted_keys(x, list, keys, &cnt, error);
+    dsdn_text_put(x->out, "[", 1);
+    for (uint32_t i = 0; !rc && i < cnt; i++) {
+        dsdn_text_format(x->out, "%s%s", i ? "," : "", x->at->record ? "{\"id\":" : "");
+        put_hex(x, x->s->names[keys[i]].hash, 32);
+        if (!x->at->record) continue;
+        dsdn_text_format(x->out, ",\"signature\":");
+        rc = put_signed(x, keys[i], false, error);
+        dsdn_text_put(x->out, "}", 1);
+    }
+    dsdn_text_put(x->out, "]", 1);
+    return rc;
+}
+
+/* "ada/vera bert/vera": seats with shares 1, 2, ...; the share is the member's own key, and without a slash he backs
+ * himself. */
+static int put_members(struct expansion *x, struct dsdn_word list, struct dsdn_error *error)
+{
+    struct dsdn_word w;
+    dsdn_text_put(x->out, "[", 1);
+    for (uint32_t i = 1; next_word(&list, &w); i++) {
+        const char *slash = memchr(w.at, '/', w.len);
+        struct dsdn_word member = {w.at, slash ? (size_t)(slash - w.at) : w.len};
+        struct dsdn_word backer = {slash ? slash + 1 : w.at, slash ? w.len - member.len - 1 : w.len};
+        uint32_t key = dsdn_story_find(x->s, member, DSDN_STORY_KEY);
+        uint32_t validator = dsdn_story_find(x->s, backer, DSDN_STORY_KEY);
+        if (key == DSDN_STORY_NONE || validator == DSDN_STORY_NONE) return unknown(x, w, error);
+        dsdn_text_format(x->out, "%s{\"coordinator_id\":", i > 1 ? "," : "");
+        put_hex(x, x->s->names[key].hash, 32);
+        dsdn_text_format(x->out, ",\"validator_id\":");
+        put_hex(x, x->s->names[validator].hash, 32);
+        dsdn_text_format(x->out, ",\"share_public\":");
+        put_hex(x, x->s->names[key].hash, 32);
+        dsdn_text_format(x->out, ",\"share_index\":%u}", i);
+    }
+    dsdn_text_put(x->out, "]", 1);
+    return DSDN_OK;
+}
+
+/* ---- single values ---- */
 
 /* "path:tree:3": the leaf's hash, then its siblings upwards. */
 static int put_path(struct expansion *x, struct dsdn_word w, struct dsdn_error *error)
@@ -121,8 +201,16 @@ static int put_string(struct expansion *x, struct dsdn_word w, struct dsdn_error
 {
     uint8_t hash[32];
     uint64_t ms;
-    if (x->kind == DSDN_K_amt) return put_amount(x, w, error);
-    if (x->kind == DSDN_K_bytes) return put_bytes(x, w, error);
+    if (x->at) switch (x->at->kind) {
+        case DSDN_K_amt: return put_amount(x, w, error);
+        case DSDN_K_bytes: return put_bytes(x, w, error);
+        case DSDN_K_set_id: return put_keys(x, w, error);
+        case DSDN_K_list:
+            if (strcmp(x->at->record->name, "approval") == 0) return put_keys(x, w, error);
+            if (strcmp(x->at->record->name, "member") == 0) return put_members(x, w, error);
+            break;
+        default: break;
+        }
     if (begins(w, "sign:")) return put_signature(x, w, error);
     if (begins(w, "path:")) return put_path(x, w, error);
     if (begins(w, "zone:$")) return put_zone(x, w, error);
@@ -147,11 +235,11 @@ static int put_string(struct expansion *x, struct dsdn_word w, struct dsdn_error
     return DSDN_OK;
 }
 
-static int kind_of(const struct dsdn_event_desc *desc, struct dsdn_word field)
+static const struct dsdn_field *field_of(const struct dsdn_event_desc *desc, struct dsdn_word name)
 {
     for (const struct dsdn_field *f = desc->fields(); f->name; f++)
-        if (dsdn_word_is(field, f->name)) return (int)f->kind;
-    return -1;
+        if (dsdn_word_is(name, f->name)) return f;
+    return NULL;
 }
 
 static int expand(struct expansion *x, struct dsdn_word json, struct dsdn_error *error)
@@ -177,7 +265,7 @@ static int expand(struct expansion *x, struct dsdn_word json, struct dsdn_error 
             if (depth == 1) x->field = w;
             dsdn_text_put(x->out, w.at - 1, w.len + 2);
         } else {
-            x->kind = depth == 1 ? kind_of(x->p->desc, x->field) : -1;
+            x->at = depth == 1 ? field_of(x->p->desc, x->field) : NULL;
             rc = put_string(x, w, error);
         }
     }
