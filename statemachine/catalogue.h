@@ -56,7 +56,17 @@ struct dsdn_context {
     const uint8_t *payload;
     uint32_t payload_len;
     const uint64_t *hash;        /* key hashes of the event's TOUCH lines, in order */
+    const struct dsdn_reducer *reducer; /* of the event; NULL outside the engine */
+    uint8_t embedded;            /* enum dsdn_embedded_verdict, of its SIGNED_BY line */
 };
+
+/* An embedded signature as a SIGNED_BY line declares it. */
+struct dsdn_embedded {
+    const char *field;
+    const uint8_t *key, *signature; /* in the payload */
+};
+
+enum dsdn_embedded_verdict { DSDN_EMBEDDED_UNCHECKED = 0, DSDN_EMBEDDED_GOOD, DSDN_EMBEDDED_BAD };
 
 /* One framed, checked and hashed event, ready to reduce. */
 struct dsdn_op {
@@ -65,7 +75,8 @@ struct dsdn_op {
     uint16_t event; /* index in the catalogue */
     uint8_t version;
     uint8_t touches;                    /* how many keys the event touches: */
-    uint8_t table[8];                   /* table number of each (DSDN_EVENT_KEYS_MAX are used), */
+    uint8_t table[DSDN_EVENT_KEYS_MAX]; /* table number of each, */
+    uint8_t embedded;                   /* enum dsdn_embedded_verdict (dsdn_prepare_embedded) */
     uint64_t hash[DSDN_EVENT_KEYS_MAX]; /* and its hash */
 };
 
@@ -82,6 +93,8 @@ struct dsdn_reducer {
     dsdn_outcome (*apply)(struct dsdn_context *c, const uint8_t *payload, uint32_t len, uint8_t version);
     uint32_t insert_cnt;
     const struct dsdn_insert *insert; /* the INSERTS lines */
+    /* The SIGNED_BY line; NULL: none.  False: the payload is not canonical. */
+    bool (*embedded)(const uint8_t *payload, uint32_t len, uint8_t version, struct dsdn_embedded *out);
 };
 
 /* A kind of deadline: what happens when a row of the deadline table is due. */
@@ -159,7 +172,8 @@ bool dsdn_deadline_clear(struct dsdn_context *c, enum dsdn_clock clock, uint64_t
 
 /* dsdn_embedded_valid checks a second party's signature inside the payload (protocol.md, section 1): over
  * H("dsdn/in/" event name "/" field "/1", genesis || author || nonce || payload with all signature fields
- * zero). `field` names the signature field. */
+ * zero). `field` names the signature field.  Of the signature of a SIGNED_BY line the verdict is known already, when
+ * the batch was prepared with dsdn_prepare_embedded. */
 bool dsdn_embedded_valid(const struct dsdn_context *c, const char *field, const uint8_t key[32],
                          const uint8_t signature[64]);
 

@@ -103,10 +103,45 @@
 #define END_EVENT(id)
 #include DSDN_EVENTS_DEF
 #undef EVENT
+#undef SIGNED_BY
+#undef END_EVENT
+
+/* Where the signature of a SIGNED_BY line stands.  One line an event. */
+#define EVENT(type, ver, id, title, family, author, author_doc, since_v, doc)                                \
+    enum { DSDN_PASTE(signed_of_, id, _) = 0
+#define SIGNED_BY(field, signer) +1
+#define END_EVENT(id) };
+#include DSDN_EVENTS_DEF
+#undef EVENT
+#undef SIGNED_BY
+#undef END_EVENT
+
+#define EVENT(type, ver, id, title, family, author, author_doc, since_v, doc)                                \
+    static inline bool DSDN_PASTE(embedded_, id, _op)(const uint8_t *payload, uint32_t len, uint8_t version, \
+                                                      struct dsdn_embedded *out)                             \
+    {                                                                                                        \
+        struct DSDN_EV(_ev_, id) e;                                                                          \
+        if (!DSDN_PASTE(signed_of_, id, _) ||                                                                \
+            !DSDN_EV(_decode_, id)(payload, payload + len, version, &e))                                     \
+            return false;
+#define SIGNED_BY(field_name, signer)                                                                        \
+        *out = (struct dsdn_embedded){#field_name, e.signer, e.field_name};
+#define END_EVENT(id)                                                                                        \
+        (void)out;                                                                                           \
+        return true;                                                                                         \
+    }                                                                                                        \
+    _Static_assert(DSDN_PASTE(signed_of_, id, _) <= 1, "one SIGNED_BY line at most");
+#include DSDN_EVENTS_DEF
+#undef EVENT
+#undef SIGNED_BY
+#undef END_EVENT
+#define SIGNED_BY(field, signer)
+#define END_EVENT(id)
 
 #define EVENT(type, ver, id, title, family, author, author_doc, since_v, doc)                                \
     {DSDN_PASTE(prepare_, id, _op), DSDN_PASTE(apply_, id, _op),                                             \
-     DSDN_PASTE(inserts_of_, id, _), DSDN_PASTE(insert_rows_, id, _)},
+     DSDN_PASTE(inserts_of_, id, _), DSDN_PASTE(insert_rows_, id, _),                                        \
+     DSDN_PASTE(signed_of_, id, _) ? DSDN_PASTE(embedded_, id, _op) : NULL},
 static const struct dsdn_reducer DSDN_PASTE(DSDN_EVENTS_PREFIX, _, reducers)[] = {
 #include DSDN_EVENTS_DEF
 };

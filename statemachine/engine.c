@@ -170,7 +170,9 @@ static void run_ops(struct run *r, const struct dsdn_prepared_bundle *b, uint32_
                 c->payload = op->payload;
                 c->payload_len = op->len;
                 c->hash = op->hash;
-                outcome = reducers[op->event].apply(c, op->payload, op->len, op->version);
+                c->reducer = &reducers[op->event];
+                c->embedded = op->embedded;
+                outcome = c->reducer->apply(c, op->payload, op->len, op->version);
                 if (s->settling) dsdn_state_settle(s);
             }
         }
@@ -297,6 +299,7 @@ int dsdn_engine_apply(struct dsdn_engine *e, struct dsdn_prepared *p, struct dsd
     r.context.author = nobody; /* whatever bundle came before: none of it is seen by deadlines */
     r.context.bundle_kind = DSDN_BUNDLE_AUTHORITY;
     r.context.nonce = 0;
+    r.context.embedded = DSDN_EMBEDDED_UNCHECKED;
     dsdn_deadlines_drain(e, &r.context, &tick, budget);
     for (; i < p->bundle_cnt; i++) run_bundle(&r, &p->bundles[i]);
     count_outcomes(&r, e->transcript + 64);

@@ -8,6 +8,7 @@ void dsdn_prepared_free(struct dsdn_prepared *p)
 {
     free(p->bundles);
     free(p->ops);
+    free(p->embedded);
     free(p->outcomes);
     *p = (struct dsdn_prepared){0};
 }
@@ -33,6 +34,20 @@ static int reserve_ops(struct dsdn_prepared *p, uint32_t cnt, struct dsdn_error 
     if (!ops || !outcomes)
         return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for %u events of a batch", cnt);
     p->op_cap = cnt;
+    return DSDN_OK;
+}
+
+static int note_embedded(struct dsdn_prepared *p, uint32_t op, struct dsdn_error *error)
+{
+    if (p->embedded_cnt == p->embedded_cap) {
+        uint32_t cap = p->embedded_cap ? p->embedded_cap * 2 : 64;
+        uint32_t *grown = realloc(p->embedded, cap * sizeof *grown);
+        if (!grown)
+            return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for %u embedded signatures of a batch", cap);
+        p->embedded = grown;
+        p->embedded_cap = cap;
+    }
+    p->embedded[p->embedded_cnt++] = op;
     return DSDN_OK;
 }
 
@@ -95,6 +110,7 @@ static int prepare_bundle(struct dsdn_prepared *p, const struct dsdn_catalogue *
             dsdn_error_at(error, NULL, (uint64_t)(frame.payload - p->batch.bytes));
             return located(error, p, number, i);
         }
+        if (fits && c->reducers[event].embedded && (rc = note_embedded(p, p->op_cnt + i, error))) return rc;
     }
     if (at != end) {
         dsdn_fail(error, DSDN_E_MALFORMED, "%zu bytes behind the %u events of a bundle", (size_t)(end - at),
@@ -117,7 +133,7 @@ int dsdn_prepare(struct dsdn_prepared *p, const struct dsdn_catalogue *c, uint64
     if (rc) return rc;
     rc = reserve_bundles(p, p->batch.header.bundle_count, error);
     if (rc) return rc;
-    p->bundle_cnt = p->op_cnt = p->signed_cnt = p->takeover_cnt = p->checked = 0;
+    p->bundle_cnt = p->op_cnt = p->embedded_cnt = p->signed_cnt = p->takeover_cnt = p->checked = 0;
     p->unknown_type = false;
     p->signatures = 0;
     p->newest_type = 0;
@@ -182,7 +198,8 @@ enum { GROUP_MAX = 16 };
 int dsdn_prepare_hashes(struct dsdn_prepared *const *batches, uint32_t cnt, uint32_t checks,
                         struct dsdn_error *error)
 {
-    static const uint8_t body_tag[] = "\x0b" "dsdn/body/1";
+    static const uint8_t body_tag[] = "\x0b"
+                                      "dsdn/body/1";
     struct dsdn_sha256_job jobs[GROUP_MAX];
     uint8_t hashes[GROUP_MAX][32];
     for (uint32_t from = 0; from < cnt; from += GROUP_MAX) {
@@ -232,13 +249,34 @@ int dsdn_prepare_signatures(struct dsdn_prepared *p, bool batch, uint32_t from, 
     return DSDN_OK;
 }
 
+void dsdn_prepare_embedded(struct dsdn_prepared *p, const struct dsdn_catalogue *c, uint32_t from,
+                           uint32_t to, struct dsdn_key_cache *cache)
+{
+    for (uint32_t i = from; i < to && i < p->embedded_cnt; i++) {
+        struct dsdn_op *op = &p->ops[p->embedded[i]];
+        struct dsdn_embedded signature;
+        uint32_t bundle, index;
+        uint8_t digest[32];
+        dsdn_prepared_position(p, p->embedded[i], &bundle, &index);
+        const struct dsdn_bundle *b = &p->bundles[bundle].bundle;
+        bool good = c->reducers[op->event].embedded(op->payload, op->len, op->version, &signature) &&
+                    dsdn_embedded_message(&c->events->events[op->event], op->version, signature.field,
+                                          p->batch.header.genesis, b->author, b->nonce, op->payload, op->len,
+                                          digest, NULL) == DSDN_OK &&
+                    dsdn_verify(cache, signature.key, digest, signature.signature);
+        op->embedded = good ? DSDN_EMBEDDED_GOOD : DSDN_EMBEDDED_BAD;
+    }
+}
+
 void dsdn_prepared_position(const struct dsdn_prepared *p, uint32_t op, uint32_t *bundle, uint32_t *index)
 {
     uint32_t low = 0, high = p->bundle_cnt; /* last bundle whose first op is not behind op */
     while (high - low > 1) {
         uint32_t middle = low + (high - low) / 2;
-        if (p->bundles[middle].first_op <= op) low = middle;
-        else high = middle;
+        if (p->bundles[middle].first_op <= op)
+            low = middle;
+        else
+            high = middle;
     }
     *bundle = low;
     *index = op - p->bundles[low].first_op;

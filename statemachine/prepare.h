@@ -27,6 +27,8 @@ struct dsdn_prepared {
     uint32_t bundle_cnt, bundle_cap;
     struct dsdn_op *ops;
     uint32_t op_cnt, op_cap;
+    uint32_t *embedded; /* numbers of the ops that have a SIGNED_BY line and will be reduced, ascending */
+    uint32_t embedded_cnt, embedded_cap;
     uint32_t signed_cnt;                          /* bundles of kind 1 and 2 */
     uint32_t reserve[DSDN_STATE_TABLES_MAX];      /* rows its events may insert, by table */
     uint64_t newest_type;                         /* highest `since` of the event types in it */
@@ -58,6 +60,13 @@ int dsdn_prepare_hashes(struct dsdn_prepared *const *batches, uint32_t cnt, uint
  * bundles [from, to) as far as they exist.  cache: of the calling thread. */
 int dsdn_prepare_signatures(struct dsdn_prepared *p, bool batch, uint32_t from, uint32_t to,
                             struct dsdn_key_cache *cache, struct dsdn_error *error);
+
+/* dsdn_prepare_embedded verifies the signatures that SIGNED_BY lines declare, of p->embedded [from, to) as far as they
+ * exist, and keeps the verdicts in the ops: a signature that does not verify is no error, its reducer decides.  Without
+ * this call reducers verify themselves.  Threads may take different parts of one batch.  cache: of the calling thread,
+ * NULL: none. */
+void dsdn_prepare_embedded(struct dsdn_prepared *p, const struct dsdn_catalogue *catalogue, uint32_t from,
+                           uint32_t to, struct dsdn_key_cache *cache);
 
 /* dsdn_prepared_event_id computes the id of op number `op`. */
 void dsdn_prepared_event_id(const struct dsdn_prepared *p, uint32_t op, uint8_t id[32]);

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 
 /* A ring of slots, oldest first.  A slot is FREE, BUSY (somebody reads, frames and hashes it), SIGNING (its
- * signatures are taken in portions by whoever is idle), or READY for the engine.  One mutex guards states;
- * the work is outside it. */
+ * signatures, those inside payloads at least, are taken in portions by whoever is idle), or READY for the
+ * engine.  One mutex guards states; the work is outside it. */
 enum { SLOTS = 16, GROUP = 4, PORTION = 32 };
 enum slot_state { FREE, BUSY, SIGNING, READY };
 
@@ -14,7 +14,8 @@ struct slot {
     struct dsdn_buffer buffer;
     struct dsdn_record record;
     struct dsdn_prepared prepared;
-    uint32_t sign_next, sign_left; /* next bundle to hand out; portions not finished */
+    uint32_t portions, portions_of_bundles; /* of its signatures */
+    uint32_t sign_next, sign_left;          /* next portion to hand out; portions not finished */
     int rc;
     struct dsdn_error error;
 };
@@ -30,7 +31,7 @@ struct ring {
     bool reading;        /* one reader at a time: a source is sequential */
     bool ended;          /* the source is exhausted, failed, or its end sequence was read */
     bool stopping;
-    uint32_t group;      /* batches that one thread takes together */
+    uint32_t group; /* batches that one thread takes together */
 };
 
 struct worker {
@@ -39,7 +40,10 @@ struct worker {
     pthread_t thread;
 };
 
-static struct slot *slot_at(struct ring *r, uint64_t i) { return &r->slots[i % SLOTS]; }
+static struct slot *slot_at(struct ring *r, uint64_t i)
+{
+    return &r->slots[i % SLOTS];
+}
 
 /* Says in which record a fault is.  Whoever saw only the batch may have counted from its start: that is no
  * place in the file, and bundle and event say it better. */
@@ -86,8 +90,10 @@ static void check_group(struct ring *r, uint64_t first, uint32_t cnt)
             s->rc = dsdn_fail(&s->error, DSDN_E_CHAIN, "a record of sequence %llu holds batch %llu",
                               (unsigned long long)s->record.sequence,
                               (unsigned long long)s->prepared.batch.header.sequence);
-        if (s->rc) locate(&s->error, &s->record);
-        else good[n++] = &s->prepared;
+        if (s->rc)
+            locate(&s->error, &s->record);
+        else
+            good[n++] = &s->prepared;
     }
     if (!r->options->checks || !n) return;
     struct dsdn_error error = DSDN_ERROR_INIT;
@@ -108,12 +114,27 @@ static bool wants_signatures(const struct ring *r, const struct slot *s)
     return !(r->options->trust_checked && s->record.flags & DSDN_RECORD_SIGNATURES_CHECKED);
 }
 
-static uint32_t portions(const struct slot *s) { return s->prepared.bundle_cnt / PORTION + 1; }
-
-/* One portion of a slot's signatures; the first one has the batch's own signature too. */
-static int verify_portion(struct slot *s, uint32_t portion, struct dsdn_key_cache *cache,
-                          struct dsdn_error *error)
+/* Portions of bundles, then portions of events with a signature inside. */
+static uint32_t bundle_portions(const struct ring *r, const struct slot *s)
 {
+    return wants_signatures(r, s) ? s->prepared.bundle_cnt / PORTION + 1 : 0;
+}
+
+static uint32_t portions(const struct ring *r, const struct slot *s)
+{
+    return s->rc ? 0 : bundle_portions(r, s) + (s->prepared.embedded_cnt + PORTION - 1) / PORTION;
+}
+
+/* One portion of a slot's signatures; the first one of bundles has the batch's own signature too. */
+static int verify_portion(const struct ring *r, struct slot *s, uint32_t portion,
+                          struct dsdn_key_cache *cache, struct dsdn_error *error)
+{
+    uint32_t bundles = s->portions_of_bundles;
+    if (portion >= bundles) {
+        uint32_t from = (portion - bundles) * PORTION;
+        dsdn_prepare_embedded(&s->prepared, dsdn_engine_catalogue(r->engine), from, from + PORTION, cache);
+        return DSDN_OK;
+    }
     /* A takeover batch (publisher zero) carries a certificate instead, which the engine judges. */
     bool batch = portion == 0 && !dsdn_zero32(s->prepared.batch.header.publisher);
     int rc = dsdn_prepare_signatures(&s->prepared, batch, portion * PORTION, (portion + 1) * PORTION, cache,
@@ -127,11 +148,11 @@ static bool work(struct ring *r, struct dsdn_key_cache *cache)
 {
     for (uint64_t i = r->head; i < r->tail; i++) {
         struct slot *s = slot_at(r, i);
-        if (s->state != SIGNING || s->sign_next >= portions(s)) continue;
+        if (s->state != SIGNING || s->sign_next >= s->portions) continue;
         uint32_t portion = s->sign_next++;
         struct dsdn_error error = DSDN_ERROR_INIT;
         pthread_mutex_unlock(&r->mutex);
-        int rc = verify_portion(s, portion, cache, &error);
+        int rc = verify_portion(r, s, portion, cache, &error);
         pthread_mutex_lock(&r->mutex);
         /* Of several bad bundles the first is reported, whoever finds it when. */
         if (rc && (!s->rc || error.bundle + 1 < s->error.bundle + 1)) {
@@ -147,8 +168,10 @@ static bool work(struct ring *r, struct dsdn_key_cache *cache)
     if (r->reading || r->ended || r->stopping || r->tail - r->head >= SLOTS) return false;
     uint64_t first = r->tail;
     uint32_t want = SLOTS - (uint32_t)(r->tail - r->head);
-    if (want > r->group) want = r->group;
-    else if (want < r->group && r->tail != r->head) return false; /* wait for a whole group */
+    if (want > r->group)
+        want = r->group;
+    else if (want < r->group && r->tail != r->head)
+        return false; /* wait for a whole group */
     for (uint32_t i = 0; i < want; i++) slot_at(r, first + i)->state = BUSY;
     r->reading = true;
     pthread_mutex_unlock(&r->mutex);
@@ -166,8 +189,9 @@ static bool work(struct ring *r, struct dsdn_key_cache *cache)
     for (uint32_t i = 0; i < cnt; i++) {
         struct slot *s = slot_at(r, first + i);
         s->sign_next = 0;
-        s->sign_left = portions(s);
-        s->state = wants_signatures(r, s) ? SIGNING : READY;
+        s->portions_of_bundles = bundle_portions(r, s);
+        s->portions = s->sign_left = portions(r, s);
+        s->state = s->portions ? SIGNING : READY;
     }
     pthread_cond_broadcast(&r->changed);
     return true;
@@ -273,14 +297,14 @@ int dsdn_replay(struct dsdn_engine *e, struct dsdn_source *source, const struct 
     unsigned started = 0;
     for (unsigned i = 0; !rc && i < jobs; i++) {
         workers[i].ring = r;
-        if (options->checks & DSDN_CHECK_SIGNATURES) {
-            workers[i].cache = dsdn_key_cache_new(1u << 14);
-            if (!workers[i].cache)
-                rc = dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for a cache of checked keys");
-        }
+        workers[i].cache = dsdn_key_cache_new(1u << 14);
+        if (!workers[i].cache)
+            rc = dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for a cache of checked keys");
         /* Worker 0 is the calling thread.  A thread that cannot be had costs speed, nothing else. */
-        if (!rc && i && pthread_create(&workers[i].thread, NULL, work_all, &workers[i]) == 0) started = i;
-        else if (i) break;
+        if (!rc && i && pthread_create(&workers[i].thread, NULL, work_all, &workers[i]) == 0)
+            started = i;
+        else if (i)
+            break;
     }
     if (!rc) rc = apply_all(r, workers[0].cache, result, error);
     pthread_mutex_lock(&r->mutex);
