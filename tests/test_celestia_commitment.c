@@ -477,9 +477,14 @@ static void commitment_proofs_of_own_square(void **state)
     expect_proof(&o, &q, "make a tree");
     own_proof_make(&o, &q, 1, 7, honest);
     o.proof.subtree_root_cnt--;
-    expect_proof(&o, &q, "subtree roots");
+    expect_proof(&o, &q, "49 subtree roots, 100 shares have 50");
     o.proof.subtree_root_cnt += 2;
-    expect_proof(&o, &q, "subtree roots");
+    expect_proof(&o, &q, "51 subtree roots, 100 shares have 50");
+    own_proof_make(&o, &q, 1, 7, honest);
+    for (uint32_t i = 0; i < 7; i++) o.rows[i].total = 4096;
+    expect_proof(&o, &q, "that many rows");
+    for (uint32_t i = 0; i < 7; i++) o.rows[i].total = 2;
+    expect_proof(&o, &q, "not those of data");
     own_proof_make(&o, &q, 1, 7, honest);
     o.proof.subtree_root_proof_cnt++;
     expect_proof(&o, &q, "one for each row");
