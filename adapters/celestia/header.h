@@ -126,7 +126,8 @@ size_t dsdn_celestia_vote_bytes(const struct dsdn_celestia_commit *commit, uint3
 
 /* dsdn_celestia_verify_commit is COMMIT: strict as a full node about to include the commit in the next block,
  * so the signatures of votes for nil are checked too.  Signatures are judged by ZIP 215, as the chain does
- * (see zip215.h).  cache may be NULL.  PROOF, SIGNATURE. */
+ * (see zip215.h).  cache may be NULL.  dsdn_sign_self_test must have passed.
+ * PROOF, SIGNATURE. */
 int dsdn_celestia_verify_commit(const struct dsdn_celestia_block *block, struct dsdn_key_cache *cache,
                                 enum dsdn_celestia_check *check, struct dsdn_error *error);
 
