@@ -79,7 +79,7 @@ struct dsdn_nmt_proof {
  *   share_cnt > 0: these shares (512 bytes each, one behind the other) are all shares of ns in the row;
  *   share_cnt = 0: the row has none, shown by proof->leaf_hash.
  * A row whose range does not contain ns needs no proof and is refused here.  PROOF with the reason;
- * USAGE for another leaf_cnt.  No allocation. */
+ * USAGE for another leaf_cnt.  No allocation; 46 KiB of stack. */
 int dsdn_nmt_verify(const struct dsdn_nmt_proof *proof, const uint8_t ns[DSDN_NAMESPACE_LEN],
                     const uint8_t *shares, size_t share_cnt, uint32_t leaf_cnt,
                     const struct dsdn_nmt_node *root, struct dsdn_error *error);
