@@ -1,7 +1,7 @@
-/* chain_util.h: what the tests of the ledger share: a log at feature level 1 whose genesis has balances and validators,
- * one event a batch, and two things that are checked after every step of every batch: the supply is sound, and an event
- * that is not OK changed nothing.  Nodes and chunks are rows put there by hand, so that these tests need no other
- * events.  Static functions only. */
+/* chain_util.h: what the tests of the ledger share: a log at feature level 1 whose genesis has balances and
+ * validators, one event a batch, and two things that are checked after every step of every batch: the supply
+ * is sound, and an event that is not OK changed nothing.  Nodes and chunks are rows put there by hand, so
+ * that these tests need no other events.  Static functions only. */
 #ifndef DSDN_TESTS_CHAIN_UTIL_H
 #define DSDN_TESTS_CHAIN_UTIL_H
 
@@ -211,13 +211,21 @@ static inline void chain_at(struct chain *c, uint64_t time_ms)
     chain_apply(c);
 }
 
-/* One event by a person, or by the authority (-1). */
-static inline dsdn_outcome chain_event(struct chain *c, int person, uint32_t event, const void *fields)
+/* A bundle of one event by a person, or by the authority (-1), in the batch being made. */
+static inline void chain_add(struct chain *c, int person, uint32_t event, const void *fields)
 {
-    if (person < 0) log_bundle(&c->log, DSDN_BUNDLE_AUTHORITY, NULL, 0, 0);
-    else log_bundle(&c->log, DSDN_BUNDLE_POOL, &c->keys[person], ++c->nonces[person], 0);
+    if (person < 0)
+        log_bundle(&c->log, DSDN_BUNDLE_AUTHORITY, NULL, 0, 0);
+    else
+        log_bundle(&c->log, DSDN_BUNDLE_POOL, &c->keys[person], ++c->nonces[person], 0);
     log_event(&c->log, event, dsdn_event_table.events[event].version, fields);
     log_end(&c->log);
+}
+
+/* The same as a batch of its own. */
+static inline dsdn_outcome chain_event(struct chain *c, int person, uint32_t event, const void *fields)
+{
+    chain_add(c, person, event, fields);
     chain_apply(c);
     return c->log.prepared.outcomes[0];
 }
@@ -228,8 +236,8 @@ static inline dsdn_outcome chain_transfer(struct chain *c, int from, const uint8
     return chain_event(c, from, dsdn_EVENT_transfer, &e);
 }
 
-static inline dsdn_outcome chain_deposit(struct chain *c, int staker, const uint8_t beneficiary[32], uint8_t role,
-                                         uint64_t units)
+static inline dsdn_outcome chain_deposit(struct chain *c, int staker, const uint8_t beneficiary[32],
+                                         uint8_t role, uint64_t units)
 {
     struct dsdn_ev_stake_deposited e = {
         .staker = key_bytes(c, staker), .beneficiary = beneficiary, .role = role, .amount = {0, units}};
@@ -250,16 +258,41 @@ static inline dsdn_outcome chain_slash(struct chain *c, int person, const uint8_
     return chain_event(c, person, dsdn_EVENT_slash_evidence_submitted, &e);
 }
 
+/* Evidence that `signer` signed certificates of two made-up batches of one sequence. */
+enum { DOUBLE_LEN = 204 };
+static inline void chain_double_sign(struct chain *c, int signer, uint32_t set, uint64_t sequence,
+                                     uint32_t one, uint32_t two, uint8_t out[DOUBLE_LEN])
+{
+    uint8_t hash[2][32], message[32];
+    made_key(one, hash[0]), made_key(two, hash[1]);
+    bool ordered = memcmp(hash[0], hash[1], 32) < 0;
+    dsdn_store32(out, set);
+    dsdn_store64(out + 4, sequence);
+    for (int i = 0; i < 2; i++) {
+        uint8_t *at = out + 12 + 96 * i;
+        memcpy(at, hash[ordered ? i : 1 - i], 32);
+        struct evp h = evp_tagged("dsdn/qcert/1");
+        evp_put(&h, c->log.genesis.hash, 32);
+        evp_number(&h, set, 4);
+        evp_number(&h, sequence, 8);
+        evp_put(&h, at, 32);
+        evp_end(&h, message);
+        dsdn_sign(&c->keys[signer], message, at + 32);
+    }
+}
+
 /* The outcome by name, so that a failure can be read. */
 #define gives(outcome, call) gives_((outcome), (call), #call, __FILE__, __LINE__)
-static inline void gives_(dsdn_outcome expected, dsdn_outcome got, const char *call, const char *file, int line)
+static inline void gives_(dsdn_outcome expected, dsdn_outcome got, const char *call, const char *file,
+                          int line)
 {
     if (expected == got) return;
     print_error("%s:%d: %s gave %s %s where %s %s was expected\n", file, line, call,
                 dsdn_outcome_name(DSDN_OUTCOME_NUMBER(got)),
                 DSDN_OUTCOME_CODE(got) ? dsdn_code_name(&dsdn_catalogue, DSDN_OUTCOME_CODE(got)) : "",
                 dsdn_outcome_name(DSDN_OUTCOME_NUMBER(expected)),
-                DSDN_OUTCOME_CODE(expected) ? dsdn_code_name(&dsdn_catalogue, DSDN_OUTCOME_CODE(expected)) : "");
+                DSDN_OUTCOME_CODE(expected) ? dsdn_code_name(&dsdn_catalogue, DSDN_OUTCOME_CODE(expected))
+                                            : "");
     fail();
 }
 #define OK       DSDN_RESULT(OK)

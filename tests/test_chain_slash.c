@@ -3,7 +3,10 @@
 
 enum { SERVED_AT = 36, SIG_AT = 68, PATH_AT = 132 };
 
-static uint64_t treasury(struct chain *c) { return chain_supply(c)->treasury; }
+static uint64_t treasury(struct chain *c)
+{
+    return chain_supply(c)->treasury;
+}
 
 static void fault_row(struct chain *c, const uint8_t target[32], uint8_t kind, const void *named, size_t len,
                       uint64_t slashed)
@@ -183,7 +186,7 @@ static void data_corruption(void **unused)
     gives(NO(STAKE_UNKNOWN), chain_slash(&c, BOB, node, 2, e, len));
 
     gives(OK, chain_deposit(&c, ALICE, node, 1, 600 * TOKEN + 39)); /* 5 % of 39 is 1.95 */
-    gives(OK, chain_slash(&c, DAVE, node, 2, e, len)); /* anybody may bring it */
+    gives(OK, chain_slash(&c, DAVE, node, 2, e, len));              /* anybody may bring it */
     assert_int_equal(treasury(&c), 30 * TOKEN + 1);
     assert_int_equal(dsdn_stake_of(chain_state(&c), node), 570 * TOKEN + 38);
     fault_row(&c, node, 2, e, SERVED_AT, 30 * TOKEN + 1);
@@ -240,29 +243,6 @@ static void repeated_faults(void **unused)
 
 /* ---- 5: double sign, 10 % ---- */
 
-enum { DOUBLE_LEN = 204 };
-
-static void double_sign(struct chain *c, int signer, uint32_t set, uint64_t sequence, uint32_t one, uint32_t two,
-                        uint8_t out[DOUBLE_LEN])
-{
-    uint8_t hash[2][32], message[32];
-    made_key(one, hash[0]), made_key(two, hash[1]);
-    bool ordered = memcmp(hash[0], hash[1], 32) < 0;
-    dsdn_store32(out, set);
-    dsdn_store64(out + 4, sequence);
-    for (int i = 0; i < 2; i++) {
-        uint8_t *at = out + 12 + 96 * i;
-        memcpy(at, hash[ordered ? i : 1 - i], 32);
-        struct evp h = evp_tagged("dsdn/qcert/1");
-        evp_put(&h, c->log.genesis.hash, 32);
-        evp_number(&h, set, 4);
-        evp_number(&h, sequence, 8);
-        evp_put(&h, at, 32);
-        evp_end(&h, message);
-        dsdn_sign(&c->keys[signer], message, at + 32);
-    }
-}
-
 static void double_signs(void **unused)
 {
     (void)unused;
@@ -276,7 +256,7 @@ static void double_signs(void **unused)
         .validator_cnt = 1,
         .validators = validators};
     chain_open(&c, &o);
-    double_sign(&c, CAROL, 3, 77, 1, 2, e);
+    chain_double_sign(&c, CAROL, 3, 77, 1, 2, e);
     gives(NO(EVIDENCE_SHAPE), chain_slash(&c, BOB, carol.public_key, 5, e, DOUBLE_LEN - 1));
     gives(NO(EVIDENCE_SHAPE), chain_slash(&c, BOB, carol.public_key, 5, e, DOUBLE_LEN + 1));
     memcpy(swapped, e, 12); /* the same fault, the other way round */
@@ -302,18 +282,18 @@ static void double_signs(void **unused)
     assert_int_equal(treasury(&c), 8);
     fault_row(&c, carol.public_key, 5, e, 12, 8);
     gives(NO(EVIDENCE_USED), chain_slash(&c, BOB, carol.public_key, 5, e, DOUBLE_LEN));
-    double_sign(&c, CAROL, 3, 77, 1, 5, e); /* other batches of the same sequence */
+    chain_double_sign(&c, CAROL, 3, 77, 1, 5, e); /* other batches of the same sequence */
     gives(NO(EVIDENCE_USED), chain_slash(&c, BOB, carol.public_key, 5, e, DOUBLE_LEN));
 
     /* It leaves: at the epoch it is no validator any more, and what unbonds still answers. */
     gives(OK, chain_withdraw(&c, CAROL, carol.public_key, 64));
     chain_at(&c, c.time_ms + 1000);
     assert_int_equal(dsdn_sys_validator_find(chain_state(&c), carol.public_key), DSDN_NO_ROW);
-    double_sign(&c, CAROL, 3, 78, 1, 2, e);
+    chain_double_sign(&c, CAROL, 3, 78, 1, 2, e);
     gives(OK, chain_slash(&c, BOB, carol.public_key, 5, e, DOUBLE_LEN));
     assert_int_equal(treasury(&c), 8 + 8); /* of 18 + 64 in one entry */
     chain_at(&c, c.time_ms + 1000000);
-    double_sign(&c, CAROL, 3, 79, 1, 2, e); /* paid out: nothing is left to take */
+    chain_double_sign(&c, CAROL, 3, 79, 1, 2, e); /* paid out: nothing is left to take */
     gives(NO(STAKE_UNKNOWN), chain_slash(&c, BOB, carol.public_key, 5, e, DOUBLE_LEN));
     chain_close(&c);
 }
@@ -332,7 +312,7 @@ static void slashed_validator_leaves_at_the_epoch(void **unused)
                               .validators = validators};
     chain_open(&c, &o);
     c.time_ms = T0 + 1;
-    double_sign(&c, CAROL, 0, 1, 1, 2, e);
+    chain_double_sign(&c, CAROL, 0, 1, 1, 2, e);
     gives(OK, chain_slash(&c, BOB, carol.public_key, 5, e, DOUBLE_LEN));
     assert_int_equal(dsdn_stake_of(chain_state(&c), carol.public_key), 90);
     chain_at(&c, T0 + 999);

@@ -1,4 +1,5 @@
-/* Stake: deposits and withdrawals in the order of their checks, unbonding to the millisecond, nodes that follow. */
+/* Stake: deposits and withdrawals in the order of their checks, unbonding to the millisecond, nodes that
+ * follow. */
 #include "tests/chain_util.h"
 
 static const struct dsdn_row_stake *stake(struct chain *c, const uint8_t id[32])
@@ -17,7 +18,8 @@ static void deposits_check_in_order(void **unused)
     chain_node(&c, closed, DSDN_NODE_ROLE_STORAGE, 0, DSDN_NODE_CLOSED);
 
     /* Each line mends the first fault of the one before. */
-    struct dsdn_ev_stake_deposited e = {.staker = key_bytes(&c, ALICE), .beneficiary = node, .amount = {1, 0}};
+    struct dsdn_ev_stake_deposited e = {
+        .staker = key_bytes(&c, ALICE), .beneficiary = node, .amount = {1, 0}};
     gives(DSDN_RESULT(NOT_AUTHORISED), chain_event(&c, BOB, dsdn_EVENT_stake_deposited, &e));
     gives(NO(ASSET_UNKNOWN), chain_event(&c, ALICE, dsdn_EVENT_stake_deposited, &e));
     e.amount.asset = 0;
@@ -118,8 +120,8 @@ static void unbonding_is_paid_when_due(void **unused)
     chain_close(&c);
 }
 
-/* With a primary an objection may still be on its way: paid only in a batch whose cursor stands at the end of the
- * height whose time passed the due. */
+/* With a primary an objection may still be on its way: paid only in a batch whose cursor stands at the end of
+ * the height whose time passed the due. */
 static void unbonding_waits_for_the_primary(void **unused)
 {
     (void)unused;
@@ -167,7 +169,7 @@ static void sixteen_withdrawals_at_a_time(void **unused)
     c.time_ms++;
     gives(DSDN_RESULT(LIMIT), chain_withdraw(&c, ALICE, node, 1));
     gives(OK, chain_withdraw(&c, ALICE, other, 1)); /* each stake has its own */
-    chain_at(&c, T0 + 60000); /* the first is paid */
+    chain_at(&c, T0 + 60000);                       /* the first is paid */
     gives(OK, chain_withdraw(&c, ALICE, node, 1));
     c.time_ms = T0 + 60001; /* pays the second and takes its place */
     gives(OK, chain_withdraw(&c, ALICE, node, 1));
@@ -183,8 +185,7 @@ static void nodes_follow(uint8_t role, uint8_t node_class, uint64_t minimum)
     struct chain c;
     uint8_t node[32];
     struct dsdn_sign_key alice = key_of(ALICE);
-    struct chain_options o = {
-        .allocations = {{.account = alice.public_key, .amount = {0, 100000 * TOKEN}}}};
+    struct chain_options o = {.allocations = {{.account = alice.public_key, .amount = {0, 100000 * TOKEN}}}};
     chain_open(&c, &o);
     made_key(1, node);
     chain_node(&c, node, role, node_class, DSDN_NODE_PENDING);
@@ -212,9 +213,9 @@ static void minimum_of_each_role(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(deposits_check_in_order),         cmocka_unit_test(withdrawals_check_in_order),
-        cmocka_unit_test(unbonding_is_paid_when_due),      cmocka_unit_test(unbonding_waits_for_the_primary),
-        cmocka_unit_test(sixteen_withdrawals_at_a_time),   cmocka_unit_test(minimum_of_each_role),
+        cmocka_unit_test(deposits_check_in_order),       cmocka_unit_test(withdrawals_check_in_order),
+        cmocka_unit_test(unbonding_is_paid_when_due),    cmocka_unit_test(unbonding_waits_for_the_primary),
+        cmocka_unit_test(sixteen_withdrawals_at_a_time), cmocka_unit_test(minimum_of_each_role),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* Accounts: arithmetic at its limits, vesting to the millisecond, transfers and fees, links and affinity, genesis. */
+/* Accounts: arithmetic at its limits, vesting to the millisecond, transfers and fees, links and affinity,
+ * genesis. */
 #include "tests/chain_util.h"
 
 /* ---- arithmetic against 128-bit numbers ---- */
@@ -10,7 +11,8 @@ static void shares_are_exact(void **unused)
     enum { EDGES = sizeof edges / sizeof *edges };
     for (int i = 0; i < 20000; i++) {
         uint64_t units = i < EDGES * 4 ? edges[i % EDGES] : chain_random(&seed) >> chain_random(&seed) % 64;
-        uint64_t bps = i < EDGES * 4 ? (uint64_t[]){0, 1, 9999, 10000}[i / EDGES] : chain_random(&seed) % 10001;
+        uint64_t bps =
+            i < EDGES * 4 ? (uint64_t[]){0, 1, 9999, 10000}[i / EDGES] : chain_random(&seed) % 10001;
         assert_true(dsdn_bps_of(units, bps) == (uint64_t)((dsdn_u128)units * bps / 10000));
     }
     assert_true(dsdn_bps_of(UINT64_MAX, UINT64_MAX) == UINT64_MAX); /* never more than there is */
@@ -51,10 +53,10 @@ static void vesting_to_the_millisecond(void **unused)
         {START - 1, 1000003},
         {START, 1000003},
         {START + 9999, 1000003},
-        {START + 10000, 900003},  /* 1000003 * 10000 / 100000 = 100000.3 */
-        {START + 10009, 899913},  /* 100090.3 */
-        {START + 50000, 500002},  /* 500001.5 */
-        {START + 99999, 11},      /* 999992.99 */
+        {START + 10000, 900003}, /* 1000003 * 10000 / 100000 = 100000.3 */
+        {START + 10009, 899913}, /* 100090.3 */
+        {START + 50000, 500002}, /* 500001.5 */
+        {START + 99999, 11},     /* 999992.99 */
         {START + 100000, 0},
         {UINT64_MAX, 0},
     };
@@ -153,7 +155,10 @@ static bool linked(struct chain *c, int from, int to)
     return dsdn_transfer_link_find(chain_state(c), key) != DSDN_NO_ROW;
 }
 
-static uint32_t deadlines(struct chain *c) { return chain_state(c)->tables[dsdn_sys_TABLE_deadline].live_cnt; }
+static uint32_t deadlines(struct chain *c)
+{
+    return chain_state(c)->tables[dsdn_sys_TABLE_deadline].live_cnt;
+}
 
 static void large_transfers_link(void **unused)
 {
@@ -300,9 +305,10 @@ static void genesis_makes_the_ledger(void **unused)
                                                           {carol.public_key, {0, 50}, {NULL, 0}},
                                                           {dave.public_key, {1, 60}, {NULL, 0}}};
     struct chain_options o = {
-        .allocations = {{.account = alice.public_key, .amount = {0, 1000}, .vest_cliff_s = 5, .vest_len_s = 9},
-                        {.account = dave.public_key, .amount = {1, 5}}, /* another asset: no row */
-                        {.account = bob.public_key, .amount = {0, 7}}},
+        .allocations =
+            {{.account = alice.public_key, .amount = {0, 1000}, .vest_cliff_s = 5, .vest_len_s = 9},
+             {.account = dave.public_key, .amount = {1, 5}}, /* another asset: no row */
+             {.account = bob.public_key, .amount = {0, 7}}},
         .validator_cnt = 3,
         .validators = validators};
     chain_open(&c, &o);
@@ -367,9 +373,15 @@ static void unsound_supply_is_seen(void **unused)
     struct dsdn_state *s = chain_state(&c);
     struct dsdn_row_supply *supply = dsdn_supply_edit(s, 0);
     struct dsdn_row_stake *stake = dsdn_stake_edit(s, dsdn_stake_find(s, bob));
-    uint64_t *columns[] = {&supply->issued,  &supply->balances, &supply->staked,
-                           &supply->treasury, &supply->unbonding, &stake->amount,
-                           &stake->unbonding, &dsdn_account_edit(s, 0)->balance, &dsdn_unbonding_edit(s, 0)->amount};
+    uint64_t *columns[] = {&supply->issued,
+                           &supply->balances,
+                           &supply->staked,
+                           &supply->treasury,
+                           &supply->unbonding,
+                           &stake->amount,
+                           &stake->unbonding,
+                           &dsdn_account_edit(s, 0)->balance,
+                           &dsdn_unbonding_edit(s, 0)->amount};
     for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
         for (int sign = -1; sign <= 1; sign += 2) {
             *columns[i] += (uint64_t)(int64_t)sign;
@@ -386,11 +398,11 @@ static void unsound_supply_is_seen(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(shares_are_exact),         cmocka_unit_test(sums_stop_at_their_limits),
+        cmocka_unit_test(shares_are_exact),           cmocka_unit_test(sums_stop_at_their_limits),
         cmocka_unit_test(vesting_to_the_millisecond), cmocka_unit_test(locked_units_do_not_move),
-        cmocka_unit_test(transfers_check_in_order), cmocka_unit_test(large_transfers_link),
-        cmocka_unit_test(affinity_is_proven),       cmocka_unit_test(genesis_makes_the_ledger),
-        cmocka_unit_test(level_0_has_no_ledger),    cmocka_unit_test(unsound_supply_is_seen),
+        cmocka_unit_test(transfers_check_in_order),   cmocka_unit_test(large_transfers_link),
+        cmocka_unit_test(affinity_is_proven),         cmocka_unit_test(genesis_makes_the_ledger),
+        cmocka_unit_test(level_0_has_no_ledger),      cmocka_unit_test(unsound_supply_is_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -43,7 +43,10 @@ static uint32_t active_cnt(struct chain *c)
     return dsdn_chain_validators(chain_state(c), rows, 2000);
 }
 
-static void epoch_end(struct chain *c) { chain_at(c, (c->time_ms / EPOCH + 1) * EPOCH); }
+static void epoch_end(struct chain *c)
+{
+    chain_at(c, (c->time_ms / EPOCH + 1) * EPOCH);
+}
 
 static void the_101st_displaces_the_smallest(void **unused)
 {
@@ -88,7 +91,8 @@ static int by_rank(const void *a, const void *b)
     return x->stake != y->stake ? (x->stake > y->stake ? -1 : 1) : memcmp(x->id, y->id, 32);
 }
 
-/* Random stakes with many ties; what is active is what sorting all rows gives, for any cap and any history of rows. */
+/* Random stakes with many ties; what is active is what sorting all rows gives, for any cap and any history of
+ * rows. */
 static void rank_is_stake_then_key(void **unused)
 {
     (void)unused;
@@ -103,7 +107,8 @@ static void rank_is_stake_then_key(void **unused)
             made_key((uint32_t)(chain_random(&random) % 60), id);
             uint64_t units = MINIMUM + chain_random(&random) % 4;
             chain_deposit(&c, ALICE, id, 2, units);
-            if (chain_random(&random) % 4 == 0) chain_withdraw(&c, ALICE, id, 1 + chain_random(&random) % units);
+            if (chain_random(&random) % 4 == 0)
+                chain_withdraw(&c, ALICE, id, 1 + chain_random(&random) % units);
             if (chain_random(&random) % 4 == 0) epoch_end(&c);
         }
         epoch_end(&c);
@@ -217,7 +222,7 @@ static void at_most_4096_candidates(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_101st_displaces_the_smallest), cmocka_unit_test(rank_is_stake_then_key),
+        cmocka_unit_test(the_101st_displaces_the_smallest),  cmocka_unit_test(rank_is_stake_then_key),
         cmocka_unit_test(below_the_minimum_is_no_validator), cmocka_unit_test(epochs_are_multiples),
         cmocka_unit_test(at_most_4096_candidates),
     };

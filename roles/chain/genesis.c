@@ -1,6 +1,6 @@
-/* genesis.c: accounts, stakes and supply before batch 0.  The genesis was checked (log/genesis.h): each account is
- * allocated to once, each validator stands once, nothing is of 0 units and all units of an asset fit 64 bits.  The engine
- * has reserved the rows. */
+/* genesis.c: accounts, stakes and supply before batch 0.  The genesis was checked (log/genesis.h): each
+ * account is allocated to once, each validator stands once, nothing is of 0 units and all units of an asset
+ * fit 64 bits.  The engine has reserved the rows. */
 #include "roles/chain/ledger.h"
 
 /* Units enter the ledger here and nowhere else. */
@@ -11,7 +11,8 @@ static void issue(struct dsdn_row_supply *supply, uint64_t *column, uint64_t *po
     supply->issued += units;
 }
 
-static void put_allocations(struct dsdn_state *s, struct dsdn_row_supply *supply, const struct dsdn_list *list)
+static void put_allocations(struct dsdn_state *s, struct dsdn_row_supply *supply,
+                            const struct dsdn_list *list)
 {
     const uint8_t *at = list->items, *end = at + list->len;
     for (uint32_t i = 0; i < list->count; i++) {
@@ -40,7 +41,8 @@ static void put_stakes(struct dsdn_state *s, struct dsdn_row_supply *supply, con
         struct dsdn_row_stake *row = dsdn_stake_edit(s, dsdn_stake_insert(s, v.id));
         memcpy(row->staker, v.id, 32);
         row->role = DSDN_NODE_ROLE_VALIDATOR;
-        if (dsdn_account_find(s, v.id) == DSDN_NO_ROW) dsdn_account_insert(s, v.id); /* unbonding pays into it */
+        if (dsdn_account_find(s, v.id) == DSDN_NO_ROW)
+            dsdn_account_insert(s, v.id); /* unbonding pays into it */
         issue(supply, &row->amount, &supply->staked, v.stake.units);
     }
 }

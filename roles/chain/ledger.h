@@ -1,8 +1,9 @@
 /* ledger.h: what the reducers of the ledger share.
  *
- * Units are always in one of four pots: balances of accounts, stakes, unbonding entries, the treasury.  Row supply has a
- * sum for each, and a stake the sum of its entries.  dsdn_units_move is the only function that changes any of them after
- * the genesis, so the sums hold after every event: what leaves one row and its sums enters another and its. */
+ * Units are always in one of four pots: balances of accounts, stakes, unbonding entries, the treasury.  Row
+ * supply has a sum for each, and a stake the sum of its entries.  dsdn_units_move is the only function that
+ * changes any of them after the genesis, so the sums hold after every event: what leaves one row and its sums
+ * enters another and its. */
 #ifndef DSDN_ROLES_CHAIN_LEDGER_H
 #define DSDN_ROLES_CHAIN_LEDGER_H
 
@@ -40,8 +41,8 @@ static inline struct dsdn_purse dsdn_purse_treasury(void)
     return (struct dsdn_purse){DSDN_POT_TREASURY, NULL, NULL};
 }
 
-/* dsdn_units_move moves units from one purse to another and keeps the sums.  Of units that are not there, none move:
- * the caller checked, so that can only be in a state that nobody verified. */
+/* dsdn_units_move moves units from one purse to another and keeps the sums.  Of units that are not there,
+ * none move: the caller checked, so that can only be in a state that nobody verified. */
 void dsdn_units_move(struct dsdn_state *s, struct dsdn_purse from, struct dsdn_purse to, uint64_t units);
 
 /* dsdn_stake_held: something is staked or unbonds there.  `row` may be DSDN_NO_ROW. */
@@ -50,15 +51,15 @@ static inline bool dsdn_stake_held(const struct dsdn_state *s, uint32_t row)
     return row != DSDN_NO_ROW && (dsdn_stake_at(s, row)->amount | dsdn_stake_at(s, row)->unbonding);
 }
 
-/* dsdn_stake_unbond begins to pay `units` of a stake back: an unbonding entry and its deadline.  Needs room for 1
- * unbonding and 1 deadline. */
+/* dsdn_stake_unbond begins to pay `units` of a stake back: an unbonding entry and its deadline.  Needs room
+ * for 1 unbonding and 1 deadline. */
 void dsdn_stake_unbond(struct dsdn_context *c, uint32_t row, uint64_t units);
 
 /* dsdn_stake_entry: the unbonding entry of a beneficiary that is paid at `due`, or DSDN_NO_ROW. */
 uint32_t dsdn_stake_entry(const struct dsdn_state *s, const uint8_t beneficiary[32], uint64_t due);
 
-/* dsdn_epoch_due has the validator set computed anew at the next multiple of validator_epoch_ms.  Needs room for 1
- * deadline. */
+/* dsdn_epoch_due has the validator set computed anew at the next multiple of validator_epoch_ms.  Needs room
+ * for 1 deadline. */
 void dsdn_epoch_due(struct dsdn_context *c);
 
 /* dsdn_epoch_due_for does so when a stake is a validator's: role 2 and a row validator. */

@@ -1,5 +1,6 @@
-/* slash.c: proven faults.  Evidence is checked against the state and against signatures, never against the word of
- * whoever brings it; a fault is named by what happened, not by the bytes that prove it, and is punished once. */
+/* slash.c: proven faults.  Evidence is checked against the state and against signatures, never against the
+ * word of whoever brings it; a fault is named by what happened, not by the bytes that prove it, and is
+ * punished once. */
 #include "roles/chain/ledger.h"
 
 #include "log/hash.h"
@@ -93,7 +94,8 @@ static dsdn_outcome prove_double_sign(const struct claim *claim, struct fault *f
     const uint8_t *p = claim->evidence.bytes;
     if (claim->evidence.len != LEN || memcmp(p + AT_FIRST, p + AT_SECOND, 32) >= 0)
         return DSDN_UNMET(EVIDENCE_SHAPE);
-    bool staked = claim->stake != DSDN_NO_ROW && dsdn_stake_at(s, claim->stake)->role == DSDN_NODE_ROLE_VALIDATOR;
+    bool staked =
+        claim->stake != DSDN_NO_ROW && dsdn_stake_at(s, claim->stake)->role == DSDN_NODE_ROLE_VALIDATOR;
     if (!staked && dsdn_sys_validator_find(s, claim->target) == DSDN_NO_ROW)
         return DSDN_UNMET(VALIDATOR_UNKNOWN);
     for (const uint8_t *signed_hash = p + AT_FIRST; signed_hash <= p + AT_SECOND; signed_hash += 96) {

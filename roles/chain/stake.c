@@ -30,7 +30,8 @@ uint32_t dsdn_chain_withdrawals(const struct dsdn_state *s, const uint8_t benefi
 /* ---- deposit ---- */
 
 /* Whether the deposit makes a validator that there is no row for. */
-static bool becomes_validator(const struct dsdn_state *s, const struct dsdn_ev_stake_deposited *e, uint64_t amount)
+static bool becomes_validator(const struct dsdn_state *s, const struct dsdn_ev_stake_deposited *e,
+                              uint64_t amount)
 {
     return e->role == DSDN_NODE_ROLE_VALIDATOR &&
            dsdn_capped_add(amount, e->amount.units) >= dsdn_whole(DSDN_SETTING(s, stake_min_validator)) &&
@@ -42,7 +43,8 @@ dsdn_outcome dsdn_reduce_stake_deposited(struct dsdn_context *c, const struct ds
     struct dsdn_state *s = c->state;
     if (!dsdn_equal32(c->author, e->staker)) return DSDN_RESULT(NOT_AUTHORISED);
     if (e->amount.asset) return DSDN_UNMET(ASSET_UNKNOWN);
-    if (e->role != DSDN_NODE_ROLE_STORAGE && e->role != DSDN_NODE_ROLE_VALIDATOR) return DSDN_UNMET(STAKE_ROLE);
+    if (e->role != DSDN_NODE_ROLE_STORAGE && e->role != DSDN_NODE_ROLE_VALIDATOR)
+        return DSDN_UNMET(STAKE_ROLE);
     if (!e->amount.units) return DSDN_UNMET(AMOUNT_ZERO);
     uint32_t row = dsdn_stake_find_hashed(s, e->beneficiary, c->hash[0]);
     uint32_t node = dsdn_node_find_hashed(s, e->beneficiary, c->hash[1]);
@@ -141,7 +143,8 @@ void dsdn_fire_unbonding_end(struct dsdn_context *c, const uint8_t subject[68])
     uint32_t entry = dsdn_unbonding_find(s, subject), row = dsdn_stake_find(s, subject);
     if (entry == DSDN_NO_ROW) return;
     uint32_t account = row == DSDN_NO_ROW ? DSDN_NO_ROW : dsdn_account_find(s, dsdn_stake_at(s, row)->staker);
-    /* An entry has a stake and its staker an account; in a state nobody verified units go to the treasury instead. */
+    /* An entry has a stake and its staker an account; in a state nobody verified units go to the treasury
+     * instead. */
     dsdn_units_move(s, dsdn_purse_unbonding(s, entry, row),
                     account == DSDN_NO_ROW ? dsdn_purse_treasury() : dsdn_purse_account(s, account),
                     dsdn_unbonding_at(s, entry)->amount);

@@ -39,7 +39,8 @@ static void link_wallets(struct dsdn_context *c, const uint8_t from[32], const u
     memcpy(key, from, 32);
     memcpy(key + 32, to, 32);
     uint32_t row = dsdn_transfer_link_find(s, key);
-    if (row == DSDN_NO_ROW) row = dsdn_transfer_link_insert(s, key);
+    if (row == DSDN_NO_ROW)
+        row = dsdn_transfer_link_insert(s, key);
     else
         dsdn_deadline_clear(c, DSDN_CLOCK_TIME,
                             dsdn_capped_add(dsdn_transfer_link_at(s, row)->last_ms, window),
@@ -57,8 +58,7 @@ dsdn_outcome dsdn_reduce_transfer(struct dsdn_context *c, const struct dsdn_ev_t
     if (!units) return DSDN_UNMET(AMOUNT_ZERO);
     if (dsdn_equal32(e->to, c->author)) return DSDN_UNMET(TRANSFER_SELF);
     if (fee > e->max_fee.units) return DSDN_UNMET(FEE_ABOVE_MAX);
-    if (__builtin_add_overflow(units, fee, &total) ||
-        total > dsdn_chain_spendable(s, c->author, c->time_ms))
+    if (__builtin_add_overflow(units, fee, &total) || total > dsdn_chain_spendable(s, c->author, c->time_ms))
         return DSDN_UNMET(BALANCE_TOO_LOW);
 
     uint32_t to = dsdn_account_find_hashed(s, e->to, c->hash[0]);

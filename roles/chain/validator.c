@@ -1,8 +1,9 @@
-/* validator.c: the validator set: who is active, chosen by stake at the end of every epoch in which a stake moved.
+/* validator.c: the validator set: who is active, chosen by stake at the end of every epoch in which a stake
+ * moved.
  *
- * The choice keeps the best max_validators seen so far in a binary heap whose root is the worst of them (Williams,
- * "Algorithm 232: Heapsort", CACM 1964): bounded memory, and a result that depends on stake and key alone, not on the
- * order of rows. */
+ * The choice keeps the best max_validators seen so far in a binary heap whose root is the worst of them
+ * (Williams, "Algorithm 232: Heapsort", CACM 1964): bounded memory, and a result that depends on stake and
+ * key alone, not on the order of rows. */
 #include "roles/chain/ledger.h"
 #include "roles/chain/queries.h"
 
@@ -43,7 +44,8 @@ static uint32_t heap_offer(ranked *heap, uint32_t cnt, uint32_t cap, ranked row)
     return cnt + 1;
 }
 
-uint32_t dsdn_chain_validators(const struct dsdn_state *s, const struct dsdn_sys_row_validator **out, uint32_t cap)
+uint32_t dsdn_chain_validators(const struct dsdn_state *s, const struct dsdn_sys_row_validator **out,
+                               uint32_t cap)
 {
     const struct dsdn_table *t = &s->tables[dsdn_sys_TABLE_validator];
     uint32_t cnt = 0;
