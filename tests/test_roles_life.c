@@ -318,12 +318,14 @@ static void test_faults_and_leaving(void **unused)
     assert_true(node_row(w, 0)->cooldown_until == UINT64_MAX && node_row(w, 0)->banned_until == UINT64_MAX);
     world_free(w);
 
-    /* Without cooldown a fault is over with the next batch. */
-    w = world_with((struct world_options){.level = 1, .parameter = {"slash_cooldown_ms", 0}});
+    /* The shortest cooldown is over a moment later. */
+    w = world_with((struct world_options){.level = 1, .parameter = {"slash_cooldown_ms", 1}});
     staked_node(w, 0, "z", 600 * NUSA);
     live(w, 0, dsdn_node_fault);
     expect_node(w, 0, QUARANTINED, SLASHED);
     pass(w, 0);
+    expect_node(w, 0, QUARANTINED, SLASHED);
+    pass(w, 1);
     expect_node(w, 0, ACTIVE, STAKE);
     world_free(w);
 }

@@ -49,7 +49,8 @@ void dsdn_node_move(struct dsdn_context *c, uint32_t row, uint8_t status, uint8_
     n->status = status;
     n->cause = cause;
     n->status_ms = c->time_ms;
-    if (lets_go) deadline_set(c, c->time_ms, DSDN_DEADLINE_REPLICA_SWEEP, n);
+    /* Not now: how the events of one moment are cut into batches may not matter. */
+    if (lets_go) deadline_set(c, later(c->time_ms, 1), DSDN_DEADLINE_REPLICA_SWEEP, n);
     dsdn_node_ring(c->state, row);
 }
 
