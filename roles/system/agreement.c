@@ -10,17 +10,11 @@ static void set_begin(struct dsdn_walk *w, const struct dsdn_state *s)
     dsdn_walk_begin(w, &s->tables[dsdn_sys_TABLE_quorum_member], 0, prefix, sizeof prefix);
 }
 
-/* How many of n members: ceil(2n/3) at 67 percent, which two of three fulfil, else ceil(n * percent / 100). */
-static uint64_t needed(uint64_t n, uint8_t percent)
-{
-    return percent == 67 ? (2 * n + 2) / 3 : (n * percent + 99) / 100;
-}
-
 dsdn_outcome dsdn_quorum_agrees(const struct dsdn_context *c, const struct dsdn_list *approvals)
 {
     const struct dsdn_state *s = c->state;
     struct dsdn_walk w;
-    uint64_t members = 0;
+    uint32_t members = 0;
     bool author = false;
     set_begin(&w, s);
     for (uint32_t row; (row = dsdn_walk_next(&w)) != DSDN_NO_ROW; members++)
@@ -39,7 +33,7 @@ dsdn_outcome dsdn_quorum_agrees(const struct dsdn_context *c, const struct dsdn_
         if (order) return DSDN_RESULT(NOT_AUTHORISED);
         if (!dsdn_embedded_valid(c, "approvals", id, id + 32)) return DSDN_RESULT(BAD_SIGNATURE);
     }
-    return approvals->count + 1ull >= needed(members, dsdn_head(s)->quorum_pct)
+    return approvals->count + 1 >= dsdn_quorum_needed(members, dsdn_head(s)->quorum_pct)
                ? DSDN_RESULT(OK)
                : DSDN_RESULT(NOT_AUTHORISED);
 }
