@@ -15,6 +15,8 @@
 #include "log/genesis.h"
 #include "tests/fail_nth.h"
 
+#include <openssl/evp.h>
+
 /* ---- one good genesis ------------------------------------------------------------------------ */
 
 static uint8_t zeros[64], keys[512]; /* keys: 16 distinct ids, ascending */
@@ -277,6 +279,80 @@ static void test_accounts(void **state)
     CHANGED("asset 0 overflows 64 bits at allocations[0]", g.validators = one; g.allocations = allocation);
     allocations[32] = 1; /* another asset */
     CHANGED(NULL, g.validators = one; g.allocations = allocation);
+    dsdn_store64(allocations + 33, 0);
+    CHANGED("allocations[0] is of 0 units", g.allocations = allocation);
+
+    static uint8_t many[66 * 300]; /* of distinct accounts in no order, until two meet */
+    for (uint32_t i = 0; i < 300; i++) {
+        dsdn_store32(many + 66 * i, i * 2654435761u);
+        many[66 * i + 33] = 1;
+    }
+    struct dsdn_list all = {many, 300, sizeof many};
+    CHANGED(NULL, g.allocations = all);
+    memcpy(many + 66 * 271, many + 66 * 13, 32);
+    CHANGED("two allocations are for one account", g.allocations = all);
+    many[66 * 271 + 31] ^= 1;
+    CHANGED(NULL, g.allocations = all);
+    struct dsdn_error error = DSDN_ERROR_INIT;
+    struct dsdn_ev_genesis_declared g = good;
+    g.allocations = all;
+    fail_nth(1);
+    assert_int_equal(dsdn_genesis_check(&g, &error), DSDN_E_NO_MEMORY);
+    fail_nth(0);
+}
+
+/* An operator's address has one spelling: base64url, RFC 4648, section 5, here by OpenSSL. */
+static void test_operators(void **state)
+{
+    (void)state;
+    uint8_t address[32], bytes[512], text[64];
+    char name[DSDN_OPERATOR_NAME];
+    struct dsdn_list none = {bytes, 0, 0};
+    for (uint32_t round = 0; round < 200; round++) {
+        for (uint32_t i = 0; i < 32; i++) address[i] = (uint8_t)(round * 89 + i * i * (round + 7));
+        dsdn_operator_parameter(address, name);
+        assert_int_equal(EVP_EncodeBlock(text, address, 32), 44); /* 43 digits and one '=' */
+        for (uint32_t i = 0; i < 43; i++) {
+            if (text[i] == '+') text[i] = '-';
+            if (text[i] == '/') text[i] = '_';
+        }
+        assert_memory_equal(name, "op:", 3);
+        assert_memory_equal(name + 3, text, 43);
+        assert_int_equal(name[46], 0);
+        const struct dsdn_parameter_desc *rule = dsdn_parameter_rule(name, 46);
+        assert_true(rule && rule->value == 0 && rule->least == 0 && rule->most == 1);
+        assert_null(dsdn_parameter_find(name, 46)); /* no row of the table */
+        for (uint32_t i = 0; i < 46; i++) { /* any digit replaced: another address, or none */
+            char other[DSDN_OPERATOR_NAME];
+            static const char signs[] = "+/= .\n";
+            memcpy(other, name, sizeof other);
+            other[i] = signs[(i + round) % (sizeof signs - 1)];
+            if (other[i] != name[i]) assert_null(dsdn_parameter_rule(other, 46));
+        }
+        char last = name[45]; /* 16 digits end an address: those whose lowest two bits are zero */
+        static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        for (uint32_t d = 0; d < 64; d++) {
+            name[45] = digits[d];
+            assert_int_equal(dsdn_parameter_rule(name, 46) != NULL, d % 4 == 0);
+        }
+        name[45] = last;
+        assert_null(dsdn_parameter_rule(name, 45));
+        assert_null(dsdn_parameter_rule(name, 3));
+        name[46] = '=';
+        assert_null(dsdn_parameter_rule(name, 47));
+    }
+    memset(address, 0x55, 32);
+    dsdn_operator_parameter(address, name);
+    assert_ptr_equal(dsdn_parameter_rule("fork_window", 11), &dsdn_parameters[DSDN_PARAMETER_fork_window]);
+    struct dsdn_list one = put_param(bytes, none, name, 1);
+    CHANGED(NULL, g.params = one);
+    CHANGED("op:ADDRESS is 2; allowed are 0 to 1", g.params = put_param(bytes, none, name, 2));
+    CHANGED("params[1] (op:ADDRESS) is not behind", one = put_param(bytes, none, name, 1);
+            g.params = put_param(bytes, one, name, 0));
+    CHANGED("params[1] (max_validators) is not behind", g.params = put_param(bytes, one, "max_validators", 5));
+    CHANGED(NULL, g.params = put_param(bytes, one, "origin_lag_max", 60));
+    one = put_param(bytes, none, "max_validators", 5);
+    CHANGED(NULL, g.params = put_param(bytes, one, name, 1));
 }
 
 static void test_committee(void **state)
@@ -344,7 +420,8 @@ int main(void)
         cmocka_unit_test(test_forms_agree),  cmocka_unit_test(test_load),
         cmocka_unit_test(test_simple_rules), cmocka_unit_test(test_primary),
         cmocka_unit_test(test_params),       cmocka_unit_test(test_accounts),
-        cmocka_unit_test(test_committee),    cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_operators),    cmocka_unit_test(test_committee),
+        cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }

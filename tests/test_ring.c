@@ -1,6 +1,6 @@
 /* link: --wrap=malloc --wrap=calloc --wrap=realloc --wrap=mmap --wrap=mremap */
-/* The ring of table node against a plain sorted array whose places are hashed by OpenSSL; and walks of an ordered index
- * that start further on. */
+/* The ring of table node against a plain sorted array whose places are hashed by OpenSSL; and walks of an
+ * ordered index that start further on. */
 #include "tests/engine_util.h"
 
 #include "roles/tables.h"
@@ -28,7 +28,10 @@ static int init(struct dsdn_state *s, uint64_t hash_seed, uint32_t rows, struct 
     return dsdn_state_init(s, descs, dsdn_TABLE_END, hash_seed, rows, error);
 }
 
-static struct dsdn_table *nodes_of(struct dsdn_state *s) { return &s->tables[dsdn_TABLE_node]; }
+static struct dsdn_table *nodes_of(struct dsdn_state *s)
+{
+    return &s->tables[dsdn_TABLE_node];
+}
 
 /* A state with the two zones that nodes of this test are in. */
 static void begin(struct dsdn_state *s, uint64_t hash_seed)
@@ -113,7 +116,7 @@ static void expect_ring(const struct dsdn_state *s)
     for (int i = 0; i < 3; i++) expect_walk(s, next_random());
     if (!model.cnt) return;
     uint64_t at = model.places[next_random() % model.cnt].at;
-    expect_walk(s, at); /* a place itself is met first, */
+    expect_walk(s, at);     /* a place itself is met first, */
     expect_walk(s, at + 1); /* and last by who starts behind it */
 }
 
@@ -239,8 +242,8 @@ static void test_within_an_event(void **state)
     dsdn_state_free(&s);
 }
 
-/* Rows that come in another order under another hash seed, as from a checkpoint, make the same ring, and it goes on
- * from there. */
+/* Rows that come in another order under another hash seed, as from a checkpoint, make the same ring, and it
+ * goes on from there. */
 static void test_restore(void **state)
 {
     struct dsdn_state s, other;
@@ -319,7 +322,8 @@ static void test_no_memory(void **state)
     dsdn_state_free(&s);
 }
 
-/* Every node gets about its share of random places, and a node that comes takes its share and moves nothing else. */
+/* Every node gets about its share of random places, and a node that comes takes its share and moves nothing
+ * else. */
 static void test_shares(void **state)
 {
     enum { NODES = 100, DRAWS = 20000 };
@@ -399,9 +403,9 @@ static void test_walk_seek(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random_changes), cmocka_unit_test(test_all_on_and_off),
+        cmocka_unit_test(test_random_changes),  cmocka_unit_test(test_all_on_and_off),
         cmocka_unit_test(test_within_an_event), cmocka_unit_test(test_restore),
-        cmocka_unit_test(test_no_memory), cmocka_unit_test(test_shares),
+        cmocka_unit_test(test_no_memory),       cmocka_unit_test(test_shares),
         cmocka_unit_test(test_walk_seek),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
