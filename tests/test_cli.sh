@@ -193,6 +193,47 @@ run 1 query log.dsdn --table nonsense
 run 1 query log.dsdn
 run 2 query log.dsdn --table node --at seq:120
 
+# ---- views: lists in every format, the same whatever it is
+chunk=$("$replay" query log.dsdn --table chunk --format csv -q 2>err | sed -n '2s/,.*//p')
+for view in zone short heal deletion nodes gate; do
+    run 0 query log.dsdn --view $view --format ndjson
+    rows=$(wc -l <out)
+    [ $view = deletion ] || [ "$rows" -gt 0 ] || fail "view $view is empty"
+    run 0 query log.dsdn --view $view --format csv
+    [ "$(wc -l <out)" = $((rows + 1)) ] || fail "view $view has other rows as CSV"
+    run 0 query log.dsdn --view $view
+    [ "$(wc -l <out)" = $((rows + 1)) ] || fail "view $view has other rows as a table"
+    run 0 query log.dsdn --view $view --format sqlite -o $view.db # its keys are unique
+    run 0 query log.dsdn --view $view --format json
+    [ "$(head -c 1 out)$(tail -n 1 out | tail -c 2)" = "[]" ] || fail "view $view as JSON is no array"
+done
+run 0 query log.dsdn --view nodes --format ndjson
+sed 's/^{"node":"\([0-9a-f]*\)".*/\1/' out >ids
+sort -c ids || fail "duties are not in the order of nodes"
+grep "^{\"node\":\"$(head -1 ids)\"" out >one
+run 0 query log.dsdn --view node --key "$(head -1 ids)" --format ndjson
+cmp -s one out || fail "a node's duties are not those it has in the list of all"
+run 0 query log.dsdn --view placement --key "$chunk" --format csv
+[ "$(wc -l <out)" = 4 ] || fail "three replicas are placed on $(wc -l <out) lines"
+run 0 query log.dsdn --view placement --key "$chunk/1" --format ndjson
+[ "$(wc -l <out)" = 1 ] || fail "one replica is placed on $(wc -l <out) lines"
+says '"rank":0' out
+run 0 query log.dsdn --view gate --key "$node" --format ndjson
+says "\"node\":\"$node\"" out
+run 1 query log.dsdn --view placement
+run 1 query log.dsdn --view placement --key "$chunk/0"
+run 1 query log.dsdn --view placement --key "$chunk/17"
+run 1 query log.dsdn --view placement --key "$chunk/3x"
+run 1 query log.dsdn --view placement --key "${chunk}0"
+run 1 query log.dsdn --view nodes --key "$node"
+run 1 query log.dsdn --view nonsense
+says "nodes gate" err
+run 1 query log.dsdn --view node --table node
+run 2 query log.dsdn --view node --key "${node//[0-9]/0}"
+run 2 query log.dsdn --view node --key "${node//[0-9]/0}" --format csv -o none.csv
+[ -e none.csv ] && fail "a view that found nothing leaves a file"
+run 2 query log.dsdn --view deletion --key "$chunk"
+
 # ---- why: the last of the changes leaves the row that is there; the bytes prove that the event is in the log
 run 0 query log.dsdn --table node --key "$node" --format ndjson -o row
 run 0 why log.dsdn --table node --key "$node" --batches batches -o changes

@@ -34,10 +34,20 @@ const struct command commands[] = {
      "by && || ! and parentheses.",
      command_inspect},
     {"query", COMMAND_QUERY, 1, 1,
-     "query SOURCE --table T [--key K] [--at seq:N] [--format table|json|ndjson|csv|sqlite] [-o FILE]",
+     "query SOURCE --table T [--key K] [--at seq:N] [--format table|json|ndjson|csv|sqlite] [-o FILE]\n"
+     "query SOURCE --view NAME [--key K] [--at seq:N] [--format table|json|ndjson|csv|sqlite] [-o FILE]",
      "Lists rows of the state: all of a table in key order, or the one with a key.  K is the key columns in "
      "declared\n"
-     "order joined by `/`: ids in hex, strings percent-encoded.",
+     "order joined by `/`: ids in hex, strings percent-encoded.\n"
+     "A view lists what follows from several tables at the time of the newest batch:\n"
+     "  placement --key HASH[/RF]    the nodes that are to hold a hash with RF replicas (3)\n"
+     "  zone [--key ZONE]            nodes by zone\n"
+     "  short [--key CHUNK]          chunks with fewer live replicas than wanted\n"
+     "  heal [--key CHUNK]           who is to copy them, from whom\n"
+     "  deletion [--key HASH]        replicas that requested deletions wait for\n"
+     "  node --key NODE              what a node is to hold, fetch, prove and drop, and why\n"
+     "  nodes                        the same of all nodes\n"
+     "  gate [--key NODE]            admission and eligibility of nodes, with the reason",
      command_query},
     {"why", COMMAND_WHY, 1, 1,
      "why SOURCE --table T --key K [--at seq:N] [--format ndjson|json] [-o FILE] [--batches DIR]",

@@ -24,7 +24,7 @@ struct options {
     bool help, verify, hashes, fingerprint, digest, perturb, json, quiet, no_color, resume, force, man;
     const char *from, *to, *at, *roles, *genesis, *expect_root, *events_out, *progress, *state, *require,
         *output;
-    const char *families, *where, *format, *table, *key, *check, *root, *batches;
+    const char *families, *where, *format, *table, *view, *key, *check, *root, *batches;
     uint64_t root_every, jobs, max_errors, repeat, seed, events, signatures, per_batch;
 };
 

@@ -1,7 +1,11 @@
-/* query.c: `query`: rows of the state, one by its key or all of a table in key order. */
+/* query.c: `query`: rows of the state, one by its key or all of a table in key order; and views, which
+ * follow from several tables. */
 #include "apps/replay/commands.h"
 #include "apps/replay/records.h"
 #include "apps/replay/session.h"
+#include "apps/replay/view.h"
+#include "roles/dsdn.h"
+#include "statemachine/system.h"
 
 #include <stdlib.h>
 
@@ -86,18 +90,44 @@ static int answer(struct query *q, const struct session *session, const struct o
     return records_close(&q->records, rc, error);
 }
 
+/* ---- views ---- */
+
+static int answer_view(struct query *q, const struct session *session, const struct options *o,
+                       const struct view *view, enum format format, struct dsdn_error *error)
+{
+    uint32_t fields = 0;
+    q->state = dsdn_engine_state(session->engine);
+    if (session->input->catalogue != &dsdn_catalogue)
+        return dsdn_fail(error, DSDN_E_USAGE, "views are for logs of a network, not of catalogue %s",
+                         session->input->catalogue->name);
+    while (view->fields[fields].name) fields++;
+    struct view_list list = {.view = view,
+                             .s = q->state,
+                             .time_ms = dsdn_head(q->state)->time_ms,
+                             .records = &q->records,
+                             .text = &q->text};
+    int rc = records_open(&q->records, o, format, view->name, view->fields, fields, error);
+    if (rc) return rc;
+    rc = view->list(&list, o->key, error);
+    return records_close(&q->records, rc, error);
+}
+
 int command_query(const struct options *options, struct dsdn_error *error)
 {
     struct input input;
     struct session session = {0};
     struct query q = {0};
     enum format format;
-    if (!options->table) return dsdn_fail(error, DSDN_E_USAGE, "query wants --table");
-    int rc = records_format(options, &format, error);
+    const struct view *view = NULL;
+    if (!options->table == !options->view)
+        return dsdn_fail(error, DSDN_E_USAGE, "query wants either --table or --view");
+    int rc = options->view ? view_find(options->view, options->key, &view, error) : DSDN_OK;
+    if (!rc) rc = records_format(options, &format, error);
     if (!rc) rc = session_open(&session, &input, options, "replaying", error);
     if (rc) return rc;
     dsdn_text_init(&q.text, TEXT_MAX, 0);
-    rc = answer(&q, &session, options, format, error);
+    rc = view ? answer_view(&q, &session, options, view, format, error)
+              : answer(&q, &session, options, format, error);
     dsdn_text_free(&q.text);
     session_end(&session);
     input_close(&input);
