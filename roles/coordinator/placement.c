@@ -8,6 +8,7 @@
 #include "log/hash.h"
 #include "statemachine/ring.h"
 
+#define WALK_AHEAD 4u
 #define WALK_SHORT 64u /* places after which a look at all zones costs less than it may save */
 
 /* A plan being made. */
@@ -65,15 +66,47 @@ static uint32_t zones_open(const struct search *q)
     return cnt;
 }
 
+/* A walk that has the next rows fetched into the cache: they are all over the table. */
+struct stroll {
+    struct dsdn_ring_walk walk;
+    const struct dsdn_state *s;
+    uint32_t ahead[WALK_AHEAD], at;
+};
+
+static uint32_t fetch_next(struct stroll *w)
+{
+    uint32_t row = dsdn_ring_next(&w->walk);
+    if (row != DSDN_NO_ROW) {
+        const struct dsdn_row_node *n = dsdn_node_at(w->s, row);
+        __builtin_prefetch(&n->zone);
+        __builtin_prefetch(&n->tls_not_after);
+    }
+    return row;
+}
+
+static void stroll_begin(struct stroll *w, const struct search *q)
+{
+    w->s = q->s;
+    dsdn_ring_begin(&w->walk, &q->s->tables[dsdn_TABLE_node], q->place);
+    for (w->at = 0; w->at < WALK_AHEAD; w->at++) w->ahead[w->at] = fetch_next(w);
+}
+
+static uint32_t stroll_next(struct stroll *w)
+{
+    uint32_t *slot = &w->ahead[w->at++ % WALK_AHEAD], row = *slot;
+    *slot = fetch_next(w);
+    return row;
+}
+
 /* Step 1.  A walk that got long ends when no zone is left: it could choose nothing more. */
 static void walk_zones(struct search *q)
 {
-    struct dsdn_ring_walk w;
+    struct stroll w;
     uint32_t open = UINT32_MAX;
-    dsdn_ring_begin(&w, &q->s->tables[dsdn_TABLE_node], q->place);
+    stroll_begin(&w, q);
     for (uint32_t i = 0; i < DSDN_PLACEMENT_WALK && wants_more(q) && open; i++) {
         if (i == WALK_SHORT && (open = zones_open(q)) == 0) return;
-        uint32_t row = dsdn_ring_next(&w);
+        uint32_t row = stroll_next(&w);
         if (row == DSDN_NO_ROW) return;
         if (taken(q, dsdn_node_at(q->s, row)->zone) || !is_free(q, row)) continue;
         choose(q, row, DSDN_PLACEMENT_RING);
@@ -103,10 +136,10 @@ static void ask_zones(struct search *q)
 /* Step 3. */
 static void walk_again(struct search *q)
 {
-    struct dsdn_ring_walk w;
-    dsdn_ring_begin(&w, &q->s->tables[dsdn_TABLE_node], q->place);
+    struct stroll w;
+    stroll_begin(&w, q);
     for (uint32_t i = 0; i < DSDN_PLACEMENT_WALK && wants_more(q); i++) {
-        uint32_t row = dsdn_ring_next(&w);
+        uint32_t row = stroll_next(&w);
         if (row == DSDN_NO_ROW) return;
         if (!among(q->out->node, q->out->cnt, row) && is_free(q, row)) choose(q, row, DSDN_PLACEMENT_AGAIN);
     }

@@ -106,7 +106,8 @@ static uint64_t newest_live(const struct dsdn_state *s, uint32_t chunk, uint32_t
 static bool is_surplus(const struct dsdn_state *s, const struct dsdn_duty *d, uint8_t state)
 {
     uint32_t nodes[DSDN_HOLDER_MAX], kept;
-    if (dsdn_chunk_at(s, d->chunk)->live_cnt < wanted(s, d->chunk)) return false;
+    uint32_t live = dsdn_chunk_at(s, d->chunk)->live_cnt, others = live - (state == DSDN_REPLICA_LIVE && live);
+    if (others < wanted(s, d->chunk)) return false; /* the usual case */
     uint32_t cnt = dsdn_follow_surplus(s, d->chunk, nodes, &kept);
     if (state == DSDN_REPLICA_SUSPECT) return kept >= wanted(s, d->chunk);
     for (uint32_t i = 0; i < cnt; i++)
