@@ -199,7 +199,9 @@ static void spoil_row(struct run *r, struct dsdn_table *t, uint32_t row)
         uint64_t number = any_number(r);
         if (c->key || draw(r, 2)) continue;
         switch (c->kind) {
-        case DSDN_COLUMN_u8: memcpy(bytes + c->offset, &number, 1); break;
+        case DSDN_COLUMN_u8: /* of a node: its place on the ring */
+            if (t->number != dsdn_TABLE_node) memcpy(bytes + c->offset, &number, 1);
+            break;
         case DSDN_COLUMN_u64:
         case DSDN_COLUMN_time: memcpy(bytes + c->offset, &number, 8); break;
         case DSDN_COLUMN_id:
@@ -213,7 +215,7 @@ static void spoil(struct run *r)
 {
     static const uint32_t tables[] = {dsdn_TABLE_account,       dsdn_TABLE_supply,   dsdn_TABLE_stake,
                                       dsdn_TABLE_unbonding,     dsdn_TABLE_evidence, dsdn_TABLE_transfer_link,
-                                      dsdn_sys_TABLE_validator, dsdn_TABLE_affinity};
+                                      dsdn_sys_TABLE_validator, dsdn_TABLE_affinity, dsdn_TABLE_node};
     static const char *const settings[] = {
         "affinity_window_ms", "transfer_fee",          "unbonding_ms",       "max_validators",
         "slash_liveness_bps", "slash_double_sign_bps", "validator_epoch_ms", "stake_min_validator"};

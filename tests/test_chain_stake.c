@@ -41,9 +41,11 @@ static void deposits_check_in_order(void **unused)
     gives(NO(STAKE_OWNER), chain_deposit(&c, BOB, node, 2, 10));
     gives(NO(STAKE_ROLE), chain_deposit(&c, ALICE, node, 2, 10));
     gives(NO(BALANCE_TOO_LOW), chain_deposit(&c, DAVE, key_bytes(&c, DAVE), 1, 1)); /* no account */
+    gives(OK, chain_deposit(&c, ALICE, key_bytes(&c, CAROL), 1, 1));                /* no node there yet */
+    gives(NO(STAKE_ROLE), chain_deposit(&c, ALICE, key_bytes(&c, CAROL), 2, 1));
     gives(OK, chain_deposit(&c, BOB, closed, 2, 500 * TOKEN)); /* a node that left binds nobody */
     assert_int_equal(chain_balance(&c, BOB), 0);
-    assert_int_equal(chain_supply(&c)->staked, 500 * TOKEN + 20);
+    assert_int_equal(chain_supply(&c)->staked, 500 * TOKEN + 21);
     chain_close(&c);
 }
 

@@ -314,7 +314,9 @@ static void genesis_makes_the_ledger(void **unused)
     chain_open(&c, &o);
     struct dsdn_state *s = chain_state(&c);
     assert_int_equal(chain_balance(&c, ALICE), 1000);
-    assert_int_equal(dsdn_chain_locked(s, alice.public_key, T0), 0); /* without a start nothing vests */
+    const struct dsdn_row_account *plain = dsdn_account_at(s, dsdn_account_find(s, alice.public_key));
+    assert_int_equal(plain->vest_total, 0); /* without a start nothing vests */
+    assert_int_equal(plain->vest_cliff_s, 0);
     assert_int_equal(chain_balance(&c, BOB), 7);
     assert_int_equal(s->tables[dsdn_TABLE_account].live_cnt, 3); /* CAROL's for what unbonds, none for DAVE */
     assert_int_equal(dsdn_stake_of(s, bob.public_key), 40);

@@ -190,6 +190,31 @@ static void epochs_are_multiples(void **unused)
     chain_close(&c);
 }
 
+/* A validator that withdrew all and was paid before the epoch's end, and whose key then stakes for a storage
+ * node. */
+static void stake_of_another_role_has_no_power(void **unused)
+{
+    (void)unused;
+    struct chain c;
+    uint8_t id[32];
+    open_with(&c, 0, 100, 1);
+    chain_set(&c, "validator_epoch_ms", 500000);
+    made_key(1, id);
+    gives(OK, chain_deposit(&c, ALICE, id, 2, MINIMUM));
+    gives(OK, chain_withdraw(&c, ALICE, id, MINIMUM));
+    chain_at(&c, T0 + 1000);
+    struct dsdn_table *deadlines = &chain_state(&c)->tables[dsdn_sys_TABLE_deadline];
+    assert_int_equal(deadlines->live_cnt, 1); /* the epoch */
+    gives(OK, chain_deposit(&c, ALICE, id, 1, 2 * MINIMUM));
+    chain_set(&c, "validator_epoch_ms", 400000);
+    gives(OK, chain_withdraw(&c, ALICE, id, 1));
+    assert_int_equal(deadlines->live_cnt, 2); /* and what unbonds: no other epoch */
+    assert_non_null(validator(&c, id));
+    chain_at(&c, T0 + 500000);
+    assert_null(validator(&c, id));
+    chain_close(&c);
+}
+
 static void at_most_4096_candidates(void **unused)
 {
     (void)unused;
@@ -222,9 +247,9 @@ static void at_most_4096_candidates(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_101st_displaces_the_smallest),  cmocka_unit_test(rank_is_stake_then_key),
-        cmocka_unit_test(below_the_minimum_is_no_validator), cmocka_unit_test(epochs_are_multiples),
-        cmocka_unit_test(at_most_4096_candidates),
+        cmocka_unit_test(the_101st_displaces_the_smallest),   cmocka_unit_test(rank_is_stake_then_key),
+        cmocka_unit_test(below_the_minimum_is_no_validator),  cmocka_unit_test(epochs_are_multiples),
+        cmocka_unit_test(stake_of_another_role_has_no_power), cmocka_unit_test(at_most_4096_candidates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,7 +31,6 @@ void dsdn_units_move(struct dsdn_state *s, struct dsdn_purse from, struct dsdn_p
 {
     uint32_t row = dsdn_supply_find(s, "\0");
     struct dsdn_row_supply *supply = row == DSDN_NO_ROW ? NULL : dsdn_supply_edit(s, row);
-    if (from.units && *from.units < units) units = *from.units;
     purse_take(supply, from, units);
     purse_put(supply, to, units);
 }

@@ -41,8 +41,8 @@ static inline struct dsdn_purse dsdn_purse_treasury(void)
     return (struct dsdn_purse){DSDN_POT_TREASURY, NULL, NULL};
 }
 
-/* dsdn_units_move moves units from one purse to another and keeps the sums.  Of units that are not there,
- * none move: the caller checked, so that can only be in a state that nobody verified. */
+/* dsdn_units_move moves units from one purse to another and keeps the sums.  The caller checked that they are
+ * there.  A sum that is wrong, as in a state nobody verified, stops at 0 or 2^64 - 1. */
 void dsdn_units_move(struct dsdn_state *s, struct dsdn_purse from, struct dsdn_purse to, uint64_t units);
 
 /* dsdn_stake_held: something is staked or unbonds there.  `row` may be DSDN_NO_ROW. */
