@@ -56,8 +56,8 @@ struct dsdn_context {
     const uint8_t *payload;
     uint32_t payload_len;
     const uint64_t *hash;        /* key hashes of the event's TOUCH lines, in order */
-    const struct dsdn_reducer *reducer; /* of the event; NULL outside the engine */
-    uint8_t embedded;            /* enum dsdn_embedded_verdict, of its SIGNED_BY line */
+    const struct dsdn_op *op;    /* the event as prepared, NULL outside the engine, and */
+    const struct dsdn_reducer *reducers; /* the catalogue's: for what is known of embedded signatures */
 };
 
 /* An embedded signature as a SIGNED_BY line declares it. */

@@ -21,8 +21,7 @@ int dsdn_engine_new(const struct dsdn_catalogue *catalogue, const struct dsdn_en
     for (uint32_t i = 0; i < e->table_cnt && i < DSDN_STATE_TABLES_MAX; i++)
         e->descs[i] =
             i < DSDN_SYSTEM_TABLES ? &dsdn_sys_tables[i] : &catalogue->tables[i - DSDN_SYSTEM_TABLES];
-    for (uint32_t i = 0; catalogue->level && i < catalogue->events->event_cnt && i < DSDN_EVENTS_MAX; i++)
-        e->level[i] = catalogue->level(catalogue->events->events[i].type);
+    e->gate_level = -1;
     int rc = dsdn_state_init(&e->state, e->descs, e->table_cnt, e->options.hash_seed, e->options.initial_rows,
                              error);
     if (!rc && e->options.fingerprint) rc = dsdn_engine_track(e, error);
@@ -118,7 +117,6 @@ struct run {
     struct dsdn_context context;
     uint64_t ok;
     uint8_t *transcript;
-    uint8_t level; /* feature level of the log */
 };
 
 static void refused(struct run *r, uint64_t ordinal, dsdn_outcome outcome)
@@ -142,6 +140,22 @@ __attribute__((always_inline)) static inline void prefetch_rows(const struct dsd
     for (uint32_t i = 0; i < op->touches; i++) dsdn_table_prefetch_row(&s->tables[op->table[i]], op->hash[i]);
 }
 
+/* The author class decides before the feature level. */
+static void make_gate(struct dsdn_engine *e, uint8_t level)
+{
+    const struct dsdn_event_table *events = e->catalogue->events;
+    if (e->gate_level == level) return;
+    e->gate_level = level;
+    for (uint32_t i = 0; i < events->event_cnt && i < DSDN_EVENTS_MAX; i++) {
+        const struct dsdn_event_desc *desc = &events->events[i];
+        bool disabled = e->catalogue->level && e->catalogue->level(desc->type) > level;
+        for (uint8_t kind = DSDN_BUNDLE_AUTHORITY; kind <= DSDN_BUNDLE_POOL; kind++)
+            e->gate[kind][i] = !dsdn_author_fits(desc->author, kind) ? DSDN_OUTCOME_NOT_AUTHORISED
+                               : disabled                            ? DSDN_OUTCOME_DISABLED
+                                                                     : DSDN_OUTCOME_OK;
+    }
+}
+
 /* Events [from, end) of one bundle.  `fixed` is the outcome of all of them when the bundle's nonce decided
  * it. */
 static void run_ops(struct run *r, const struct dsdn_prepared_bundle *b, uint32_t from, uint32_t end,
@@ -151,36 +165,27 @@ static void run_ops(struct run *r, const struct dsdn_prepared_bundle *b, uint32_
     const struct dsdn_reducer *reducers = r->e->catalogue->reducers;
     const struct dsdn_event_desc *events = r->e->catalogue->events->events;
     const struct dsdn_op *ops = r->p->ops;
+    const uint8_t *gate = r->e->gate[b->bundle.kind != DSDN_BUNDLE_AUTHORITY];
     struct dsdn_context *c = &r->context;
     uint32_t all = r->p->op_cnt;
     for (uint32_t i = from; i < end; i++) {
         const struct dsdn_op *op = &ops[i];
         if (i + AHEAD_SLOTS < all) prefetch_slots(s, op + AHEAD_SLOTS);
         if (i + AHEAD_ROWS < all) prefetch_rows(s, op + AHEAD_ROWS);
-        dsdn_outcome outcome = fixed;
-        if (!fixed) {
-            const struct dsdn_event_desc *desc = &events[op->event];
-            if (!dsdn_author_fits(desc->author, b->bundle.kind))
-                outcome = DSDN_OUTCOME_NOT_AUTHORISED;
-            else if (r->e->level[op->event] > r->level)
-                outcome = DSDN_OUTCOME_DISABLED;
-            else {
-                c->event = desc;
-                c->event_version = op->version;
-                c->payload = op->payload;
-                c->payload_len = op->len;
-                c->hash = op->hash;
-                c->reducer = &reducers[op->event];
-                c->embedded = op->embedded;
-                outcome = c->reducer->apply(c, op->payload, op->len, op->version);
-                if (s->settling) dsdn_state_settle(s);
-            }
+        dsdn_outcome outcome = fixed ? fixed : gate[op->event];
+        if (!outcome) {
+            c->event = &events[op->event];
+            c->event_version = op->version;
+            c->payload = op->payload;
+            c->payload_len = op->len;
+            c->hash = op->hash;
+            c->op = op;
+            outcome = reducers[op->event].apply(c, op->payload, op->len, op->version);
+            if (s->settling) dsdn_state_settle(s);
         }
         r->p->outcomes[i] = outcome;
-        if (DSDN_OUTCOME_NUMBER(outcome) == DSDN_OUTCOME_OK)
-            r->ok++;
-        else
-            refused(r, c->ordinal, outcome);
+        if (DSDN_OUTCOME_NUMBER(outcome) == DSDN_OUTCOME_OK) r->ok++;
+        else refused(r, c->ordinal, outcome);
         c->ordinal++;
     }
 }
@@ -275,7 +280,8 @@ int dsdn_engine_apply(struct dsdn_engine *e, struct dsdn_prepared *p, struct dsd
     int rc = reserve(e, p, &tick, budget, error);
     if (rc) return dsdn_error_in(error, h->sequence), rc;
 
-    struct run r = {.e = e, .p = p, .transcript = e->transcript + 64, .level = dsdn_head(s)->feature_level};
+    struct run r = {.e = e, .p = p, .transcript = e->transcript + 64};
+    make_gate(e, dsdn_head(s)->feature_level);
     memcpy(e->transcript, dsdn_head(s)->transcript, 32);
     memcpy(e->transcript + 32, p->batch.hash, 32);
     change_epoch(e, h);
@@ -289,6 +295,7 @@ int dsdn_engine_apply(struct dsdn_engine *e, struct dsdn_prepared *p, struct dsd
         .ordinal = dsdn_head(s)->event_count,
         .has_primary = dsdn_head(s)->has_primary,
         .genesis = h->genesis,
+        .reducers = e->catalogue->reducers,
     };
     uint32_t i = 0;
     for (uint32_t k = 0; k < AHEAD_ROWS && k < p->op_cnt; k++) prefetch_slots(s, &p->ops[k]);
@@ -299,7 +306,7 @@ int dsdn_engine_apply(struct dsdn_engine *e, struct dsdn_prepared *p, struct dsd
     r.context.author = nobody; /* whatever bundle came before: none of it is seen by deadlines */
     r.context.bundle_kind = DSDN_BUNDLE_AUTHORITY;
     r.context.nonce = 0;
-    r.context.embedded = DSDN_EMBEDDED_UNCHECKED;
+    r.context.op = NULL;
     dsdn_deadlines_drain(e, &r.context, &tick, budget);
     for (; i < p->bundle_cnt; i++) run_bundle(&r, &p->bundles[i]);
     count_outcomes(&r, e->transcript + 64);

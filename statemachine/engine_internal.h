@@ -10,7 +10,10 @@ struct dsdn_engine {
     struct dsdn_state state;
     const struct dsdn_table_desc *descs[DSDN_STATE_TABLES_MAX];
     uint32_t table_cnt;
-    uint8_t level[DSDN_EVENTS_MAX]; /* feature level that each event needs */
+    /* What becomes of each event, before its reducer is asked, in bundles of the authority and of others: OK goes on.
+     * True at the feature level gate_level. */
+    uint8_t gate[2][DSDN_EVENTS_MAX];
+    int gate_level; /* -1: not made yet */
     uint8_t *transcript; /* non-OK outcomes of the batch being applied, encoded; grown before applying */
     size_t transcript_cap;
     uint64_t applied;

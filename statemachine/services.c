@@ -154,11 +154,11 @@ bool dsdn_embedded_valid(const struct dsdn_context *c, const char *field, const 
 {
     struct dsdn_embedded declared;
     uint8_t digest[32];
-    if (c->embedded != DSDN_EMBEDDED_UNCHECKED && c->reducer &&
-        c->reducer->embedded(c->payload, c->payload_len, c->event_version, &declared) &&
+    if (c->op && c->op->embedded != DSDN_EMBEDDED_UNCHECKED &&
+        c->reducers[c->op->event].embedded(c->payload, c->payload_len, c->event_version, &declared) &&
         strcmp(declared.field, field) == 0 && dsdn_equal32(declared.key, key) &&
         memcmp(declared.signature, signature, 64) == 0)
-        return c->embedded == DSDN_EMBEDDED_GOOD;
+        return c->op->embedded == DSDN_EMBEDDED_GOOD;
     return dsdn_embedded_message(c->event, c->event_version, field, c->genesis, c->author, c->nonce,
                                  c->payload, c->payload_len, digest, NULL) == DSDN_OK &&
            dsdn_verify(NULL, key, digest, signature);

@@ -149,7 +149,7 @@ static void test_verdict_of_that_signature_only(void **state)
     put_registration(&w, 0, &w.operator, 1, false);
     log_end(&w.log);
     log_prepare(&w.log);
-    const struct dsdn_op *op = &w.log.prepared.ops[0];
+    struct dsdn_op *op = &w.log.prepared.ops[0];
     const struct dsdn_reducer *reducer = &dsdn_catalogue.reducers[op->event];
     struct dsdn_embedded good;
     assert_true(reducer->embedded(op->payload, op->len, op->version, &good));
@@ -161,18 +161,19 @@ static void test_verdict_of_that_signature_only(void **state)
                              .event_version = op->version,
                              .payload = op->payload,
                              .payload_len = op->len,
-                             .reducer = reducer,
-                             .embedded = DSDN_EMBEDDED_BAD};
+                             .op = op,
+                             .reducers = dsdn_catalogue.reducers};
+    op->embedded = DSDN_EMBEDDED_BAD;
     uint8_t signature[64];
     memcpy(signature, good.signature, 64);
     assert_false(dsdn_embedded_valid(&c, "node_sig", good.key, good.signature));
     assert_false(dsdn_embedded_valid(&c, "node_sig", good.key, signature)); /* the same bytes elsewhere */
-    c.embedded = DSDN_EMBEDDED_UNCHECKED;
+    op->embedded = DSDN_EMBEDDED_UNCHECKED;
     assert_true(dsdn_embedded_valid(&c, "node_sig", good.key, good.signature));
-    c.reducer = NULL;
+    c.op = NULL;
     assert_true(dsdn_embedded_valid(&c, "node_sig", good.key, good.signature));
-    c.reducer = reducer;
-    c.embedded = DSDN_EMBEDDED_GOOD;
+    c.op = op;
+    op->embedded = DSDN_EMBEDDED_GOOD;
     signature[5] ^= 1;
     assert_false(dsdn_embedded_valid(&c, "node_sig", good.key, signature));
     assert_false(dsdn_embedded_valid(&c, "node_sig", w.other.public_key, good.signature));
