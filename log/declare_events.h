@@ -179,7 +179,7 @@ extern const struct dsdn_event_table DSDN_EV(_event_, table);
 #define TOUCH(table, field)         "uses `" #table "` at `" #field "`; "
 #define TOUCH2(table, field, other) "uses `" #table "` at (`" #field "`, `" #other "`); "
 #define INSERTS(table, rows)        "may add " #rows " to `" #table "`; "
-#define SIGNED_BY(field, signer)
+#define SIGNED_BY(field, signer)    "`" #field "` is verified ahead under `" #signer "`; "
 #define END_EVENT(id)               },
 static const struct dsdn_event_desc DSDN_EV(_event_, list)[] = {
 #include DSDN_EVENTS_DEF
