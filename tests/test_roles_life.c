@@ -200,7 +200,6 @@ static void test_faults(void **unused)
     /* A second fault moves the end. */
     pass(w, 1000);
     live(w, 0, dsdn_node_fault);
-    uint64_t second = w->time_ms;
     assert_int_equal(deadlines(w), 1);
     assert_int_equal(node_row(w, 0)->fault2_ms, first);
     pass(w, cooldown - 1);
@@ -226,14 +225,24 @@ static void test_faults(void **unused)
     expect_node(w, 0, QUARANTINED, DECISION);
     assert_int_equal(deadlines(w), 1);
 
+    /* The moment the cooldown ends a decision may let it in, and no earlier. */
+    stake_set(w, 0, 600 * NUSA);
+    pass(w, cooldown - 1);
+    expect_unmet(status(w, 0, DSDN_NODE_ACTIVE, 0), NODE_COOLDOWN);
+    pass(w, 1);
+    expect_node(w, 0, QUARANTINED, DECISION);
+    expect_result(status(w, 0, DSDN_NODE_ACTIVE, 0), OK);
+    expect_node(w, 0, ACTIVE, DECISION);
+    live(w, 0, dsdn_node_fault);
+
     /* Three known faults, newest first; the window is inclusive. */
     const struct dsdn_row_node *n = node_row(w, 0);
     assert_int_equal(n->fault1_ms, w->time_ms);
-    assert_int_equal(n->fault2_ms, w->time_ms);
-    assert_int_equal(n->fault3_ms, second + cooldown);
+    assert_int_equal(n->fault2_ms, w->time_ms - cooldown);
+    assert_int_equal(n->fault3_ms, w->time_ms - cooldown);
     uint64_t window = 2592000000;
     assert_int_equal(dsdn_gate_slashing_status(state(w), n->fault3_ms + window, id).faults, 3);
-    assert_int_equal(dsdn_gate_slashing_status(state(w), n->fault3_ms + window + 1, id).faults, 2);
+    assert_int_equal(dsdn_gate_slashing_status(state(w), n->fault3_ms + window + 1, id).faults, 1);
 
     /* Repeated: a ban of 30 days, after which it is Pending and judged by the next deposit. */
     stake_set(w, 0, 600 * NUSA);

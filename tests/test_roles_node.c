@@ -33,6 +33,8 @@ static void test_registration(void **unused)
         BAD_SIGNATURE);
     expect_result(enter(w, 0, &good), OK);
     assert_int_equal(node_row(w, 0)->status, DSDN_NODE_PENDING);
+    assert_int_equal(node_row(w, 0)->cause, DSDN_CAUSE_REGISTERED);
+    assert_int_equal(node_row(w, 0)->status_ms, w->time_ms);
     assert_int_equal(zone_row(w, "z1")->node_cnt, 1);
     expect_result(enter(w, 0, &good), NO_EFFECT);
     e = good, e.capacity_gb = 2;

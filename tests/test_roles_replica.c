@@ -149,6 +149,9 @@ static void test_room(void **unused)
     assert_int_equal(node_row(w, 0)->on_ring, 0);
     expect_unmet(big_chunk(w, 16, DSDN_CHUNK_MAX - 1), NOT_PLANNED);
     expect_unmet(big_chunk(w, 17, DSDN_CHUNK_MAX), CAPACITY_FULL);
+    pass(w, DAY_MS);
+    assert_int_equal(node_row(w, 0)->on_ring, 1); /* room again */
+    check_books(w);
     world_free(w);
 }
 
@@ -469,18 +472,21 @@ static void test_sweep_steps(void **unused)
     static const struct {
         uint32_t replicas, sweeps;
     } cases[] = {{0, 0}, {1, 1}, {31, 1}, {32, 1}, {33, 2}, {64, 2}, {65, 3}};
-    for (uint32_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct world *w = loaded(cases[i].replicas, 1, 1);
+    for (uint32_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++) {
+        bool live = i % 2; /* as suspects they stay, but no sweep meets one twice */
+        uint32_t cnt = cases[i / 2].replicas, left = live ? 0 : cnt, sweeps = 0;
+        struct world *w = loaded(cnt, 1, 1);
+        for (uint32_t k = 0; live && k < cnt; k++) expect_result(healed(w, NULL, k, 0), OK);
         expect_result(status(w, 0, DSDN_NODE_BANNED, 0), OK);
-        uint32_t sweeps = 0, left = cases[i].replicas;
-        assert_int_equal(deadlines(w), left + (left != 0));
+        assert_int_equal(deadlines(w), left + (cnt != 0));
         for (; deadlines(w); sweeps++) {
             pass(w, 1);
             check_books(w);
             left -= left < 32 ? left : 32;
-            assert_int_equal(node_row(w, 0)->replica_cnt, left);
+            assert_int_equal(node_row(w, 0)->replica_cnt, live ? cnt : left);
         }
-        assert_int_equal(sweeps, cases[i].sweeps);
+        assert_int_equal(sweeps, cases[i / 2].sweeps);
+        for (uint32_t k = 0; k < cnt; k++) assert_int_equal(chunk_row(w, k)->suspects_cnt, live);
         world_free(w);
     }
 }
@@ -523,6 +529,8 @@ static void test_sweep_states(void **unused)
             expect_result(healed(w, &w->node[0], 1, 0), OK);
             expect_result(healed(w, &w->node[0], 2, 0), OK);
             expect_result(status(w, 0, DSDN_NODE_QUARANTINED, 0), OK);
+            pass(w, 1);
+            assert_int_not_equal(node_row(w, 0)->replica_cnt, 0); /* suspects stay until it leaves */
             expect_result(play(w, &w->operator[0], dsdn_EVENT_node_deregistered, &d), OK);
             pass(w, 1);
             check_books(w);
