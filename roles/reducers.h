@@ -108,8 +108,10 @@ void dsdn_node_repeated(struct dsdn_context *c, uint32_t row);
 /* dsdn_stake_minimum: base units that a node of this role and class needs (requirement STAKE-1); 0: none. */
 uint64_t dsdn_stake_minimum(const struct dsdn_state *s, uint8_t role, uint8_t node_class);
 
-/* dsdn_stake_of: base units locked behind a node or validator, without those that unbond (roles/chain/stake.c). */
-uint64_t dsdn_stake_of(const struct dsdn_state *s, const uint8_t beneficiary[32]);
+/* dsdn_stake_of: base units locked for a role behind a node or validator, without those that unbond; `operator` not
+ * NULL: only if they are his (roles/chain/stake.c). */
+uint64_t dsdn_stake_of(const struct dsdn_state *s, const uint8_t beneficiary[32], uint8_t role,
+                       const uint8_t *operator);
 
 /* dsdn_stake_judged: stake can be judged, that is the feature level is 1 at least. */
 static inline bool dsdn_stake_judged(const struct dsdn_state *s)

@@ -66,7 +66,7 @@ static void add_withdrawal(struct run *r, int author)
 {
     struct dsdn_ev_stake_withdraw_requested e = {.beneficiary = somebody(r), .amount = {0, some_units(r)}};
     if (draw(r, 3)) e.beneficiary = key_bytes(&r->chain, author);
-    if (draw(r, 3) == 0) e.amount.units = dsdn_stake_of(chain_state(&r->chain), e.beneficiary);
+    if (draw(r, 3) == 0) e.amount.units = dsdn_stake_of(chain_state(&r->chain), e.beneficiary, 1, NULL);
     chain_add(&r->chain, author, dsdn_EVENT_stake_withdraw_requested, &e);
 }
 

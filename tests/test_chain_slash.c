@@ -188,7 +188,7 @@ static void data_corruption(void **unused)
     gives(OK, chain_deposit(&c, ALICE, node, 1, 600 * TOKEN + 39)); /* 5 % of 39 is 1.95 */
     gives(OK, chain_slash(&c, DAVE, node, 2, e, len));              /* anybody may bring it */
     assert_int_equal(treasury(&c), 30 * TOKEN + 1);
-    assert_int_equal(dsdn_stake_of(chain_state(&c), node), 570 * TOKEN + 38);
+    assert_int_equal(dsdn_stake_of(chain_state(&c), node, 1, NULL), 570 * TOKEN + 38);
     fault_row(&c, node, 2, e, SERVED_AT, 30 * TOKEN + 1);
     gives(NO(EVIDENCE_USED), chain_slash(&c, BOB, node, 2, e, len));
     /* The same leaf served wrong in another way is the same fault. */
@@ -277,7 +277,7 @@ static void double_signs(void **unused)
 
     gives(OK, chain_withdraw(&c, CAROL, carol.public_key, 19)); /* 10 % is 1.9 */
     gives(OK, chain_slash(&c, BOB, carol.public_key, 5, e, DOUBLE_LEN));
-    assert_int_equal(dsdn_stake_of(chain_state(&c), carol.public_key), 64);
+    assert_int_equal(dsdn_stake_of(chain_state(&c), carol.public_key, 2, NULL), 64);
     assert_int_equal(dsdn_chain_stake(chain_state(&c), carol.public_key)->unbonding, 18);
     assert_int_equal(treasury(&c), 8);
     fault_row(&c, carol.public_key, 5, e, 12, 8);
@@ -314,7 +314,7 @@ static void slashed_validator_leaves_at_the_epoch(void **unused)
     c.time_ms = T0 + 1;
     chain_double_sign(&c, CAROL, 0, 1, 1, 2, e);
     gives(OK, chain_slash(&c, BOB, carol.public_key, 5, e, DOUBLE_LEN));
-    assert_int_equal(dsdn_stake_of(chain_state(&c), carol.public_key), 90);
+    assert_int_equal(dsdn_stake_of(chain_state(&c), carol.public_key, 2, NULL), 90);
     chain_at(&c, T0 + 999);
     assert_true(dsdn_validator_active(chain_state(&c), carol.public_key));
     chain_at(&c, T0 + 1000);

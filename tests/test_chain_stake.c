@@ -36,7 +36,7 @@ static void deposits_check_in_order(void **unused)
     assert_int_equal(stake(&c, node)->role, 1);
     assert_memory_equal(stake(&c, node)->staker, key_bytes(&c, ALICE), 32);
     gives(OK, chain_event(&c, ALICE, dsdn_EVENT_stake_deposited, &e)); /* it adds up */
-    assert_int_equal(dsdn_stake_of(chain_state(&c), node), 20);
+    assert_int_equal(dsdn_stake_of(chain_state(&c), node, 1, NULL), 20);
     assert_int_equal(chain_balance(&c, ALICE), 1000 * TOKEN - 20);
     gives(NO(STAKE_OWNER), chain_deposit(&c, BOB, node, 2, 10));
     gives(NO(STAKE_ROLE), chain_deposit(&c, ALICE, node, 2, 10));

@@ -319,7 +319,7 @@ static void genesis_makes_the_ledger(void **unused)
     assert_int_equal(plain->vest_cliff_s, 0);
     assert_int_equal(chain_balance(&c, BOB), 7);
     assert_int_equal(s->tables[dsdn_TABLE_account].live_cnt, 3); /* CAROL's for what unbonds, none for DAVE */
-    assert_int_equal(dsdn_stake_of(s, bob.public_key), 40);
+    assert_int_equal(dsdn_stake_of(s, bob.public_key, 2, NULL), 40);
     assert_memory_equal(dsdn_chain_stake(s, carol.public_key)->staker, carol.public_key, 32);
     assert_int_equal(dsdn_chain_stake(s, carol.public_key)->role, 2);
     assert_null(dsdn_chain_stake(s, dave.public_key));

@@ -2,10 +2,13 @@
 #include "roles/chain/ledger.h"
 #include "roles/chain/queries.h"
 
-uint64_t dsdn_stake_of(const struct dsdn_state *s, const uint8_t beneficiary[32])
+uint64_t dsdn_stake_of(const struct dsdn_state *s, const uint8_t beneficiary[32], uint8_t role,
+                       const uint8_t *operator)
 {
     uint32_t row = dsdn_stake_find(s, beneficiary);
-    return row == DSDN_NO_ROW ? 0 : dsdn_stake_at(s, row)->amount;
+    if (row == DSDN_NO_ROW) return 0;
+    const struct dsdn_row_stake *stake = dsdn_stake_at(s, row);
+    return stake->role == role && (!operator || dsdn_equal32(stake->staker, operator)) ? stake->amount : 0;
 }
 
 const struct dsdn_row_stake *dsdn_chain_stake(const struct dsdn_state *s, const uint8_t beneficiary[32])
@@ -38,6 +41,23 @@ static bool becomes_validator(const struct dsdn_state *s, const struct dsdn_ev_s
            dsdn_sys_validator_find(s, e->beneficiary) == DSDN_NO_ROW;
 }
 
+/* Whose stake it may be.  Nobody can take the place of a node's operator or of a validator: otherwise one unit staked by
+ * a stranger would lock them out. */
+static dsdn_outcome ownership(const struct dsdn_state *s, const struct dsdn_ev_stake_deposited *e, uint32_t row,
+                              uint32_t node)
+{
+    bool validator = e->role == DSDN_NODE_ROLE_VALIDATOR;
+    if (validator && !dsdn_equal32(e->staker, e->beneficiary)) return DSDN_UNMET(STAKE_OWNER);
+    if (dsdn_stake_held(s, row) && dsdn_stake_at(s, row)->role != e->role) return DSDN_UNMET(STAKE_ROLE);
+    if (row != DSDN_NO_ROW && dsdn_stake_at(s, row)->amount &&
+        !dsdn_equal32(dsdn_stake_at(s, row)->staker, e->staker))
+        return DSDN_UNMET(STAKE_OWNER);
+    if (node == DSDN_NO_ROW || dsdn_node_at(s, node)->status == DSDN_NODE_CLOSED) return DSDN_RESULT(OK);
+    if (dsdn_node_at(s, node)->role != e->role) return DSDN_UNMET(STAKE_ROLE);
+    if (!validator && !dsdn_equal32(dsdn_node_at(s, node)->operator, e->staker)) return DSDN_UNMET(STAKE_OWNER);
+    return DSDN_RESULT(OK);
+}
+
 dsdn_outcome dsdn_reduce_stake_deposited(struct dsdn_context *c, const struct dsdn_ev_stake_deposited *e)
 {
     struct dsdn_state *s = c->state;
@@ -48,13 +68,8 @@ dsdn_outcome dsdn_reduce_stake_deposited(struct dsdn_context *c, const struct ds
     if (!e->amount.units) return DSDN_UNMET(AMOUNT_ZERO);
     uint32_t row = dsdn_stake_find_hashed(s, e->beneficiary, c->hash[0]);
     uint32_t node = dsdn_node_find_hashed(s, e->beneficiary, c->hash[1]);
-    if (dsdn_stake_held(s, row)) {
-        if (!dsdn_equal32(dsdn_stake_at(s, row)->staker, e->staker)) return DSDN_UNMET(STAKE_OWNER);
-        if (dsdn_stake_at(s, row)->role != e->role) return DSDN_UNMET(STAKE_ROLE);
-    }
-    if (node != DSDN_NO_ROW && dsdn_node_at(s, node)->status != DSDN_NODE_CLOSED &&
-        dsdn_node_at(s, node)->role != e->role)
-        return DSDN_UNMET(STAKE_ROLE);
+    dsdn_outcome whose = ownership(s, e, row, node);
+    if (whose) return whose;
     uint32_t account = dsdn_account_find(s, c->author);
     if (account == DSDN_NO_ROW || e->amount.units > dsdn_chain_spendable(s, c->author, c->time_ms))
         return DSDN_UNMET(BALANCE_TOO_LOW);
@@ -107,6 +122,7 @@ void dsdn_stake_unbond(struct dsdn_context *c, uint32_t row, uint64_t units)
         uint8_t key[40];
         entry_key(stake->beneficiary, due, key);
         entry = dsdn_unbonding_insert(s, key);
+        memcpy(dsdn_unbonding_edit(s, entry)->staker, stake->staker, 32);
         if (stake->unbonding_cnt < UINT8_MAX) stake->unbonding_cnt++;
         dsdn_deadline_set(c, DSDN_CLOCK_OBJECTION, due, DSDN_DEADLINE_UNBONDING_END, key, sizeof key);
     }
@@ -127,8 +143,9 @@ dsdn_outcome dsdn_reduce_stake_withdraw_requested(struct dsdn_context *c,
     uint32_t node = dsdn_node_find_hashed(s, e->beneficiary, c->hash[1]);
     if (node != DSDN_NO_ROW && dsdn_node_at(s, node)->cooldown_until > c->time_ms)
         return DSDN_UNMET(NODE_COOLDOWN);
-    if (stake->unbonding_cnt >= DSDN_UNBONDING_MAX &&
-        dsdn_stake_entry(s, e->beneficiary, unbonding_due(c)) == DSDN_NO_ROW)
+    uint32_t entry = dsdn_stake_entry(s, e->beneficiary, unbonding_due(c));
+    if (entry == DSDN_NO_ROW ? stake->unbonding_cnt >= DSDN_UNBONDING_MAX
+                             : !dsdn_equal32(dsdn_unbonding_at(s, entry)->staker, stake->staker))
         return DSDN_RESULT(LIMIT);
 
     dsdn_stake_unbond(c, row, e->amount.units);
@@ -142,7 +159,7 @@ void dsdn_fire_unbonding_end(struct dsdn_context *c, const uint8_t subject[68])
     struct dsdn_state *s = c->state;
     uint32_t entry = dsdn_unbonding_find(s, subject), row = dsdn_stake_find(s, subject);
     if (entry == DSDN_NO_ROW) return;
-    uint32_t account = row == DSDN_NO_ROW ? DSDN_NO_ROW : dsdn_account_find(s, dsdn_stake_at(s, row)->staker);
+    uint32_t account = dsdn_account_find(s, dsdn_unbonding_at(s, entry)->staker);
     /* An entry has a stake and its staker an account; in a state nobody verified units go to the treasury
      * instead. */
     dsdn_units_move(s, dsdn_purse_unbonding(s, entry, row),

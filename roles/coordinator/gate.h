@@ -38,9 +38,11 @@ dsdn_outcome dsdn_gate_return(const struct dsdn_row_node *node, uint64_t time_ms
 dsdn_outcome dsdn_gate_operator(const struct dsdn_state *s, const uint8_t operator[32]);
 
 /* dsdn_gate_stake: does the stake behind node_id reach the minimum of role and class?  STAKE_MISSING when
- * there is none, STAKE_BELOW_MINIMUM when there is some; OK while stake is not judged (feature level 0). */
-dsdn_outcome dsdn_gate_stake(const struct dsdn_state *s, const uint8_t node_id[32], uint8_t role,
-                             uint8_t class_column);
+ * there is none, STAKE_BELOW_MINIMUM when there is some; OK while stake is not judged (feature level 0).
+ * operator: who registers the node (stake of anybody else does not count for role 1); NULL: it is
+ * registered. */
+dsdn_outcome dsdn_gate_stake(const struct dsdn_state *s, const uint8_t node_id[32], const uint8_t *operator,
+                             uint8_t role, uint8_t class_column);
 
 /* dsdn_gate_store: may a chunk of `size` bytes be assigned to the node?  NODE_CLOSED, NODE_ROLE, NODE_STATUS,
  * TLS_EXPIRED, BINDING_EXPIRED or CAPACITY_FULL, in this order. */

@@ -63,7 +63,7 @@ void dsdn_node_judge(struct dsdn_context *c, uint32_t row)
     if (quarantined && n->cause == DSDN_CAUSE_DECISION) return;
     if (n->cooldown_until > c->time_ms) {
         if (!quarantined) dsdn_node_move(c, row, DSDN_NODE_QUARANTINED, DSDN_CAUSE_SLASHED);
-    } else if (dsdn_gate_stake(c->state, n->id, n->role, n->node_class)) {
+    } else if (dsdn_gate_stake(c->state, n->id, NULL, n->role, n->node_class)) {
         if (!quarantined)
             dsdn_node_move(c, row, DSDN_NODE_QUARANTINED, DSDN_CAUSE_STAKE);
         else if (n->cause != DSDN_CAUSE_STAKE)

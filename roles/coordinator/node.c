@@ -117,7 +117,7 @@ dsdn_outcome dsdn_reduce_node_registered(struct dsdn_context *c, const struct ds
     if ((gate = dsdn_gate_papers(e->tls_not_after, e->binding_expiry, c->time_ms))) return gate;
     if ((gate = dsdn_gate_operator(s, e->operator))) return gate;
     /* None is refused; too little is recorded, as Quarantined. */
-    gate = dsdn_gate_stake(s, e->node_id, e->role, dsdn_gate_class_column(e->node_class));
+    gate = dsdn_gate_stake(s, e->node_id, e->operator, e->role, dsdn_gate_class_column(e->node_class));
     if (gate == DSDN_UNMET(STAKE_MISSING)) return gate;
     if (!zone_fits(s, e->zone)) return DSDN_RESULT(LIMIT);
     if (!dsdn_embedded_valid(c, "node_sig", e->node_id, e->node_sig)) return DSDN_RESULT(BAD_SIGNATURE);

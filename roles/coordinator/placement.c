@@ -18,8 +18,8 @@ struct search {
     const uint32_t *held[2]; /* nodes that have a replica row: holders, suspects */
     uint32_t held_cnt[2];
     uint32_t zones[DSDN_HOLDER_MAX + DSDN_PLACEMENT_MAX], zone_cnt; /* taken */
-    uint32_t want, wanted_node; /* stop as soon as this one is chosen */
-    bool found;                 /* it was */
+    uint32_t want, wanted_node;                                     /* stop as soon as this one is chosen */
+    bool found;                                                     /* it was */
     struct dsdn_placement *out;
 };
 
@@ -159,9 +159,14 @@ static struct search search_chunk(const struct dsdn_state *s, uint64_t time_ms, 
                                   struct dsdn_placement *out)
 {
     const struct dsdn_row_chunk *k = dsdn_chunk_at(s, chunk);
-    struct search q = {.s = s, .time_ms = time_ms, .place = dsdn_placement_place(k->chunk),
-                       .held = {k->holders, k->suspects}, .held_cnt = {k->holders_cnt, k->suspects_cnt},
-                       .want = want, .wanted_node = DSDN_NO_ROW, .out = out};
+    struct search q = {.s = s,
+                       .time_ms = time_ms,
+                       .place = dsdn_placement_place(k->chunk),
+                       .held = {k->holders, k->suspects},
+                       .held_cnt = {k->holders_cnt, k->suspects_cnt},
+                       .want = want,
+                       .wanted_node = DSDN_NO_ROW,
+                       .out = out};
     for (uint32_t i = 0; i < k->holders_cnt; i++) {
         uint32_t zone = dsdn_node_at(s, k->holders[i])->zone;
         if (!taken(&q, zone)) q.zones[q.zone_cnt++] = zone;
@@ -209,8 +214,12 @@ bool dsdn_placement_has(const struct dsdn_context *c, uint32_t chunk, uint32_t n
 uint32_t dsdn_placement_of(const struct dsdn_state *s, uint64_t time_ms, const uint8_t hash[32], uint32_t rf,
                            struct dsdn_placement *out)
 {
-    struct search q = {.s = s, .time_ms = time_ms, .place = dsdn_placement_place(hash),
-                       .want = rf, .wanted_node = DSDN_NO_ROW, .out = out};
+    struct search q = {.s = s,
+                       .time_ms = time_ms,
+                       .place = dsdn_placement_place(hash),
+                       .want = rf,
+                       .wanted_node = DSDN_NO_ROW,
+                       .out = out};
     return plan(&q);
 }
 

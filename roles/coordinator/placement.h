@@ -15,8 +15,8 @@
 #include "roles/tables.h"
 #include "statemachine/catalogue.h"
 
-#define DSDN_PLACEMENT_MAX   16u   /* nodes of one plan, and holders of one chunk */
-#define DSDN_PLACEMENT_WALK  1024u /* ring places that one walk visits at most */
+#define DSDN_PLACEMENT_MAX  16u   /* nodes of one plan, and holders of one chunk */
+#define DSDN_PLACEMENT_WALK 1024u /* ring places that one walk visits at most */
 
 /* By which rule a node was chosen. */
 enum dsdn_placement_rule {
@@ -71,7 +71,7 @@ uint32_t dsdn_heal_source(const struct dsdn_state *s, uint32_t chunk);
 /* What it takes to give a chunk its replicas back. */
 struct dsdn_heal {
     uint32_t chunk;
-    uint32_t source; /* DSDN_NO_ROW: no replica is live, nobody can copy */
+    uint32_t source;                     /* DSDN_NO_ROW: no replica is live, nobody can copy */
     uint8_t rf, live, assigned, suspect; /* replicas wanted, and those there are */
     struct dsdn_placement targets; /* for rf less live and assigned; may be fewer than wanted, or none */
 };

@@ -25,9 +25,9 @@ void dsdn_query_zone(struct dsdn_zone_cursor *q, const struct dsdn_state *s, uin
 
 uint32_t dsdn_query_zone_next(struct dsdn_zone_cursor *q)
 {
-    uint32_t on = q->next[0] == DSDN_NO_ROW ||
-                  (q->next[1] != DSDN_NO_ROW &&
-                   memcmp(node_id(q->s, q->next[1]), node_id(q->s, q->next[0]), 32) < 0);
+    uint32_t on =
+        q->next[0] == DSDN_NO_ROW ||
+        (q->next[1] != DSDN_NO_ROW && memcmp(node_id(q->s, q->next[1]), node_id(q->s, q->next[0]), 32) < 0);
     uint32_t row = q->next[on];
     if (row != DSDN_NO_ROW) q->next[on] = dsdn_walk_next(&q->walk[on]);
     return row;

@@ -5,7 +5,7 @@
 #include "roles/coordinator/queries.h"
 #include "roles/reducers.h"
 
-#define NODE_PLACES  32u /* on the ring: the RING line of table node */
+#define NODE_PLACES   32u /* on the ring: the RING line of table node */
 #define INDEX_BY_NODE 0u
 
 /* ---- surplus ---- */
@@ -106,7 +106,8 @@ static uint64_t newest_live(const struct dsdn_state *s, uint32_t chunk, uint32_t
 static bool is_surplus(const struct dsdn_state *s, const struct dsdn_duty *d, uint8_t state)
 {
     uint32_t nodes[DSDN_HOLDER_MAX], kept;
-    uint32_t live = dsdn_chunk_at(s, d->chunk)->live_cnt, others = live - (state == DSDN_REPLICA_LIVE && live);
+    uint32_t live = dsdn_chunk_at(s, d->chunk)->live_cnt,
+             others = live - (state == DSDN_REPLICA_LIVE && live);
     if (others < wanted(s, d->chunk)) return false; /* the usual case */
     uint32_t cnt = dsdn_follow_surplus(s, d->chunk, nodes, &kept);
     if (state == DSDN_REPLICA_SUSPECT) return kept >= wanted(s, d->chunk);

@@ -29,7 +29,8 @@
 #define DSDN_DUTY_LIST(X)                                                                                    \
     X(1, HOLD, "hold", "keep the bytes")                                                                     \
     X(2, FETCH, "fetch", "get the bytes by deadline_ms, from source; without one from the owner")            \
-    X(3, PROVE, "prove", "assigned: ReplicaAdded with the path of `leaf`; suspect: look, then ReplicaHealed") \
+    X(3, PROVE, "prove",                                                                                     \
+      "assigned: ReplicaAdded with the path of `leaf`; suspect: look, then ReplicaHealed")                   \
     X(4, DROP, "drop", "let go of the replica")
 enum dsdn_duty_number {
 #define X(number, name, text, doc) DSDN_DUTY_##name = (number),
@@ -58,12 +59,12 @@ enum dsdn_duty_reason {
 struct dsdn_duty {
     uint32_t node, chunk, replica; /* rows */
     uint8_t duty, reason;          /* enum dsdn_duty_number, dsdn_duty_reason */
-    uint32_t source;               /* node to get the bytes from; DSDN_NO_ROW: none is needed, or none has it */
-    uint64_t deadline_ms;          /* of fetch and prove of an assigned replica, else 0 */
-    uint32_t leaf, leaves;         /* to prove, of an assigned replica; else 0 of 0 */
-    uint64_t assigned_ordinal;     /* event that assigned it */
-    uint64_t state_ordinal;        /* event of the replica's newest change of state; of a deadline: see its table */
-    uint64_t cause_ordinal;        /* event behind a drop, DSDN_NO_ORDINAL when no row names one */
+    uint32_t source;           /* node to get the bytes from; DSDN_NO_ROW: none is needed, or none has it */
+    uint64_t deadline_ms;      /* of fetch and prove of an assigned replica, else 0 */
+    uint32_t leaf, leaves;     /* to prove, of an assigned replica; else 0 of 0 */
+    uint64_t assigned_ordinal; /* event that assigned it */
+    uint64_t state_ordinal; /* event of the replica's newest change of state; of a deadline: see its table */
+    uint64_t cause_ordinal; /* event behind a drop, DSDN_NO_ORDINAL when no row names one */
 };
 
 struct dsdn_follower {
