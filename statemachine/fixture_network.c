@@ -142,7 +142,7 @@ static int read_validators(struct dsdn_parser *p, struct dsdn_word rest, struct 
     return rc;
 }
 
-/* stake NAME TOKENS: of a validator of the genesis */
+/* stake NAME AMOUNT: of a validator of the genesis */
 static int read_stake(struct dsdn_parser *p, struct dsdn_word rest, struct dsdn_error *error)
 {
     struct dsdn_word name, amount;
@@ -153,7 +153,7 @@ static int read_stake(struct dsdn_parser *p, struct dsdn_word rest, struct dsdn_
     if (i == p->network.validator_cnt)
         return dsdn_parser_fail(p, error, "no validator of this name (declare it with `validators`)", name);
     bool good = dsdn_parser_word(&rest, &amount) && dsdn_story_amount(amount, &p->network.stakes[i]);
-    return good ? DSDN_OK : dsdn_parser_fail(p, error, "write `stake NAME TOKENS`", amount);
+    return good ? DSDN_OK : dsdn_parser_fail(p, error, "write `stake NAME AMOUNT`", amount);
 }
 
 static bool seconds(struct dsdn_word w, uint64_t *s)
@@ -185,7 +185,7 @@ static bool account_pool(struct dsdn_parser *p, struct dsdn_word v)
     return dsdn_parser_number32(v, pool) && *pool <= UINT8_MAX;
 }
 
-/* account NAME TOKENS [vest=START,CLIFF,LENGTH] [pool=N] */
+/* account NAME AMOUNT [vest=START,CLIFF,LENGTH] [pool=N] */
 static int read_account(struct dsdn_parser *p, struct dsdn_word rest, struct dsdn_error *error)
 {
     static const struct dsdn_attribute attributes[] = {
@@ -200,7 +200,7 @@ static int read_account(struct dsdn_parser *p, struct dsdn_word rest, struct dsd
         return dsdn_parser_fail(p, error, "too many accounts", name);
     n->accounts[n->account_cnt].name = key;
     if (!dsdn_parser_word(&rest, &amount) || !dsdn_story_amount(amount, &n->accounts[n->account_cnt].units))
-        return dsdn_parser_fail(p, error, "write `account NAME TOKENS [vest=START,CLIFF,LENGTH]`", amount);
+        return dsdn_parser_fail(p, error, "write `account NAME AMOUNT [vest=START,CLIFF,LENGTH] [pool=N]`", amount);
     n->account_cnt++;
     return dsdn_parser_attributes(p, rest, attributes, error);
 }
