@@ -61,6 +61,7 @@ static struct model model_of(const struct spot *spots, uint32_t cnt)
 /* What a chunk has: for every spot 0 nothing, 1 a holder, 2 a suspect. */
 struct picked {
     const struct spot *spot[16];
+    uint8_t rule[16]; /* step of the rules that chose it: enum dsdn_placement_rule has their numbers */
     uint32_t cnt;
 };
 
@@ -79,8 +80,15 @@ static bool model_chosen(const struct picked *p, const struct spot *spot)
 static bool model_taken(const struct model *m, const uint8_t *has, const struct picked *p, const char *zone)
 {
     for (uint32_t i = 0; i < m->spot_cnt; i++)
-        if ((has[i] == 1 || model_chosen(p, &m->spots[i])) && strcmp(m->spots[i].zone, zone) == 0) return true;
+        if ((has[i] == 1 || model_chosen(p, &m->spots[i])) && strcmp(m->spots[i].zone, zone) == 0)
+            return true;
     return false;
+}
+
+static void model_choose(struct picked *p, const struct spot *spot, uint8_t rule)
+{
+    p->rule[p->cnt] = rule;
+    p->spot[p->cnt++] = spot;
 }
 
 static void model_walk(const struct model *m, const uint8_t hash[32], const uint8_t *has, uint32_t want,
@@ -93,11 +101,12 @@ static void model_walk(const struct model *m, const uint8_t hash[32], const uint
     for (uint32_t i = 0; i < m->place_cnt && i < 1024 && p->cnt < want; i++) {
         const struct spot *spot = m->ring[(first + i) % m->place_cnt].spot;
         if (!model_free(m, has, spot) || model_chosen(p, spot)) continue;
-        if (!zones || !model_taken(m, has, p, spot->zone)) p->spot[p->cnt++] = spot;
+        if (!zones || !model_taken(m, has, p, spot->zone)) model_choose(p, spot, zones ? 1 : 3);
     }
 }
 
-static struct picked model_plan(const struct model *m, const uint8_t hash[32], const uint8_t *has, uint32_t want)
+static struct picked model_plan(const struct model *m, const uint8_t hash[32], const uint8_t *has,
+                                uint32_t want)
 {
     struct picked p = {.cnt = 0};
     model_walk(m, hash, has, want, true, &p);
@@ -110,7 +119,7 @@ static struct picked model_plan(const struct model *m, const uint8_t hash[32], c
             if (order < 0 || (order == 0 && memcmp(spot->id, best->id, 32) < 0)) best = spot;
         }
         if (!best) break;
-        p.spot[p.cnt++] = best;
+        model_choose(&p, best, 2);
     }
     model_walk(m, hash, has, want, false, &p);
     return p;
@@ -154,12 +163,14 @@ static void compare(const struct world *w, const struct dsdn_placement *got, con
     assert_int_equal(got->cnt, want->cnt);
     for (uint32_t i = 0; i < got->cnt; i++) {
         assert_memory_equal(dsdn_node_at(&w->state, got->node[i])->id, want->spot[i]->id, 32);
+        assert_int_equal(got->rule[i], want->rule[i]);
         rules_met |= 1u << got->rule[i];
     }
 }
 
 /* One chunk with random replicas: every want, and every node's membership. */
-static void check_chunk(struct world *w, const struct model *m, uint64_t number, uint64_t *seed, bool thorough)
+static void check_chunk(struct world *w, const struct model *m, uint64_t number, uint64_t *seed,
+                        bool thorough)
 {
     uint8_t hash[32], object[32], *has = calloc(w->cnt, 1);
     struct dsdn_placement got;
@@ -225,13 +236,14 @@ static void test_skewed(void **state)
     struct spot *spots = calloc(CNT, sizeof *spots);
     uint64_t seed = 4;
     rules_met = 0;
-    for (unsigned lonely = 0; lonely < 5; lonely++) { /* zones of one node; in the last round all else expired */
+    for (unsigned lonely = 0; lonely < 5;
+         lonely++) { /* zones of two nodes; in the last round all else expired */
         for (uint32_t i = 0; i < CNT; i++) {
             spots[i] = spot_of(500000 + i, 50);
             if (lonely == 4 && i >= 3) spots[i].tls = NOW;
         }
-        for (uint32_t i = 0; i < lonely; i++)
-            snprintf(spots[i * 7].zone, sizeof spots[0].zone, "zone-%u", 40 + i * 5);
+        for (uint32_t i = 0; i < 2 * lonely; i++)
+            snprintf(spots[i * 7].zone, sizeof spots[0].zone, "zone-%u", 40 + i / 2 * 5);
         struct world w;
         world_fill(&w, spots, CNT, lonely);
         struct model m = model_of(w.spots, CNT);
@@ -239,8 +251,50 @@ static void test_skewed(void **state)
         free(m.ring);
         world_end(&w);
     }
-    assert_int_equal(rules_met, 1u << DSDN_PLACEMENT_RING | 1u << DSDN_PLACEMENT_ZONE | 1u << DSDN_PLACEMENT_AGAIN);
+    assert_int_equal(rules_met,
+                     1u << DSDN_PLACEMENT_RING | 1u << DSDN_PLACEMENT_ZONE | 1u << DSDN_PLACEMENT_AGAIN);
     free(spots);
+}
+
+/* The 1024th place of a walk counts, the next one does not.  One node of 2000 has papers; hashes are made
+ * whose walk meets it there for the first time. */
+static void test_length(void **state)
+{
+    (void)state;
+    enum { CNT = 2000 };
+    struct spot *spots = calloc(CNT, sizeof *spots);
+    struct world w;
+    uint8_t object[32];
+    uint32_t tried = 0;
+    for (uint32_t i = 0; i < CNT; i++) {
+        spots[i] = spot_of(600000 + i, 1);
+        if (i) spots[i].tls = NOW;
+    }
+    world_fill(&w, spots, CNT, 1);
+    struct model m = model_of(w.spots, CNT);
+    id_of(3000000, object);
+    for (uint32_t at = 1024, since = 0; at < m.place_cnt; at++, since++) {
+        if (m.ring[at].spot != &w.spots[0]) continue;
+        bool alone = since > 1024;
+        since = 0;
+        for (uint32_t back = 1023; alone && back <= 1024; back++) {
+            uint8_t hash[32] = {0};
+            struct dsdn_placement p;
+            dsdn_store64_be(hash, m.ring[at - back].at);
+            assert_int_equal(dsdn_placement_of(&w.state, NOW, hash, 2, &p), 1);
+            assert_int_equal(p.node[0], w.rows[0]);
+            assert_int_equal(p.rule[0], back == 1023 ? DSDN_PLACEMENT_RING : DSDN_PLACEMENT_ZONE);
+            uint32_t chunk = world_chunk(&w.state, object, hash, 2);
+            world_replica(&w.state, chunk, w.rows[1], DSDN_REPLICA_LIVE); /* takes the zone */
+            assert_int_equal(dsdn_placement_plan(&w.state, NOW, chunk, 1, &p), back == 1023);
+            if (p.cnt) assert_int_equal(p.rule[0], DSDN_PLACEMENT_AGAIN);
+            tried++;
+        }
+    }
+    assert_true(tried > 10);
+    free(m.ring);
+    free(spots);
+    world_end(&w);
 }
 
 /* ---- what a network expects ---- */
@@ -380,7 +434,9 @@ static void test_same(void **state)
         struct dsdn_state own, *s = order ? &own : dsdn_engine_state_for_restore(e);
         if (order) world_begin(s, order * 0x123456789u);
         for (uint32_t i = 0; i < SAME_NODES; i++) {
-            struct spot spot = same_spot(order == 0 ? i : order == 1 ? SAME_NODES - 1 - i : i * 7 % SAME_NODES);
+            struct spot spot = same_spot(order == 0   ? i
+                                         : order == 1 ? SAME_NODES - 1 - i
+                                                      : i * 7 % SAME_NODES);
             uint32_t row = world_node(s, &spot);
             if (order != 2 || !spot.on_ring) continue;
             dsdn_node_edit_indexed(s, row)->on_ring = 0; /* off the ring and on again */
@@ -398,7 +454,8 @@ static void test_same(void **state)
     free(fixture_export(e, file, &len));
     struct dsdn_engine_options options = {.hash_seed = 99};
     struct dsdn_checkpoint_options how = {.engine = &options, .verify = true, .threads = 2};
-    done(dsdn_checkpoint_restore(&dsdn_catalogue, &how, &dsdn_io_system, file, &restored, NULL, &error), &error);
+    done(dsdn_checkpoint_restore(&dsdn_catalogue, &how, &dsdn_io_system, file, &restored, NULL, &error),
+         &error);
     plans_of(dsdn_engine_state(restored), got);
     assert_memory_equal(got, want, sizeof got);
     dsdn_engine_free(restored);
@@ -536,7 +593,8 @@ static void test_deletion_query(void **state)
             hash_of(10 * o + i, hash);
             chunks[o][i] = world_chunk(&w.state, objects[o], hash, 3);
             for (uint32_t j = 0; j < 2 * i; j++)
-                world_replica(&w.state, chunks[o][i], w.rows[j], (uint8_t)(j < 3 ? DSDN_REPLICA_LIVE : j - 3));
+                world_replica(&w.state, chunks[o][i], w.rows[j],
+                              (uint8_t)(j < 3 ? DSDN_REPLICA_LIVE : j - 3));
         }
     }
     struct dsdn_deletion_cursor q;
@@ -575,9 +633,11 @@ static void test_deletion_query(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_model),      cmocka_unit_test(test_skewed),     cmocka_unit_test(test_zones),
-        cmocka_unit_test(test_moves),      cmocka_unit_test(test_load),       cmocka_unit_test(test_same),
-        cmocka_unit_test(test_source),     cmocka_unit_test(test_heal),       cmocka_unit_test(test_zone_query),
+        cmocka_unit_test(test_model),          cmocka_unit_test(test_skewed),
+        cmocka_unit_test(test_length),         cmocka_unit_test(test_zones),
+        cmocka_unit_test(test_moves),          cmocka_unit_test(test_load),
+        cmocka_unit_test(test_same),           cmocka_unit_test(test_source),
+        cmocka_unit_test(test_heal),           cmocka_unit_test(test_zone_query),
         cmocka_unit_test(test_deletion_query),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,50 +6,59 @@
 
 #include <stdlib.h>
 
-#define ID     64 /* width of an id in full, which a key column has */
-#define END    {NULL, FIELD_TEXT, false, 0}
+#define ID 64 /* width of an id in full, which a key column has */
 
 static const struct field placement_fields[] = {
-    {"hash", FIELD_TEXT, true, ID}, {"rank", FIELD_NUMBER, true, 4}, {"node", FIELD_TEXT, true, ID},
-    {"zone", FIELD_TEXT, false, 16}, {"rule", FIELD_TEXT, false, 5}, END};
+    {"hash", FIELD_TEXT, true, ID},  {"rank", FIELD_NUMBER, true, 4}, {"node", FIELD_TEXT, true, ID},
+    {"zone", FIELD_TEXT, false, 16}, {"rule", FIELD_TEXT, false, 5},  {NULL, FIELD_TEXT, false, 0}};
 static const struct field zone_fields[] = {
-    {"zone", FIELD_TEXT, true, 16}, {"node", FIELD_TEXT, true, ID}, {"role", FIELD_NUMBER, false, 4},
-    {"status", FIELD_TEXT, false, 11}, {"on_ring", FIELD_NUMBER, false, 7},
-    {"replica_cnt", FIELD_NUMBER, false, 11}, {"used_bytes", FIELD_LONG, false, 14},
-    {"capacity_gb", FIELD_NUMBER, false, 11}, END};
+    {"zone", FIELD_TEXT, true, 16},        {"node", FIELD_TEXT, true, ID},
+    {"role", FIELD_NUMBER, false, 4},      {"status", FIELD_TEXT, false, 11},
+    {"on_ring", FIELD_NUMBER, false, 7},   {"replica_cnt", FIELD_NUMBER, false, 11},
+    {"used_bytes", FIELD_LONG, false, 14}, {"capacity_gb", FIELD_NUMBER, false, 11},
+    {NULL, FIELD_TEXT, false, 0}};
 static const struct field short_fields[] = {
-    {"chunk", FIELD_TEXT, true, ID}, {"object", FIELD_TEXT, false, 16}, {"rf", FIELD_NUMBER, false, 3},
-    {"live", FIELD_NUMBER, false, 4}, {"assigned", FIELD_NUMBER, false, 8},
-    {"suspect", FIELD_NUMBER, false, 7}, END};
+    {"chunk", FIELD_TEXT, true, ID},      {"object", FIELD_TEXT, false, 16},
+    {"rf", FIELD_NUMBER, false, 3},       {"live", FIELD_NUMBER, false, 4},
+    {"assigned", FIELD_NUMBER, false, 8}, {"suspect", FIELD_NUMBER, false, 7},
+    {NULL, FIELD_TEXT, false, 0}};
 static const struct field heal_fields[] = {
-    {"chunk", FIELD_TEXT, true, ID}, {"rank", FIELD_NUMBER, true, 4}, {"source", FIELD_TEXT, false, ID},
-    {"target", FIELD_TEXT, false, ID}, {"zone", FIELD_TEXT, false, 16}, {"rule", FIELD_TEXT, false, 5}, END};
+    {"chunk", FIELD_TEXT, true, ID},   {"rank", FIELD_NUMBER, true, 4}, {"source", FIELD_TEXT, false, ID},
+    {"target", FIELD_TEXT, false, ID}, {"zone", FIELD_TEXT, false, 16}, {"rule", FIELD_TEXT, false, 5},
+    {NULL, FIELD_TEXT, false, 0}};
 static const struct field deletion_fields[] = {
-    {"kind", FIELD_TEXT, true, 6}, {"target", FIELD_TEXT, true, ID}, {"ordinal", FIELD_LONG, false, 12},
-    {"chunk", FIELD_TEXT, true, ID}, {"node", FIELD_TEXT, true, ID}, {"state", FIELD_TEXT, false, 8}, END};
-static const struct field duty_fields[] = {
-    {"node", FIELD_TEXT, true, ID}, {"chunk", FIELD_TEXT, true, ID}, {"duty", FIELD_TEXT, true, 5},
-    {"reason", FIELD_TEXT, false, 14}, {"source", FIELD_TEXT, false, 16},
-    {"deadline_ms", FIELD_LONG, false, 14}, {"leaf", FIELD_NUMBER, false, 6},
-    {"leaves", FIELD_NUMBER, false, 6}, {"assigned_ordinal", FIELD_LONG, false, 16},
-    {"state_ordinal", FIELD_LONG, false, 13}, {"cause_ordinal", FIELD_LONG, false, 13}, END};
+    {"kind", FIELD_TEXT, true, 6},   {"target", FIELD_TEXT, true, ID}, {"ordinal", FIELD_LONG, false, 12},
+    {"chunk", FIELD_TEXT, true, ID}, {"node", FIELD_TEXT, true, ID},   {"state", FIELD_TEXT, false, 8},
+    {NULL, FIELD_TEXT, false, 0}};
+static const struct field duty_fields[] = {{"node", FIELD_TEXT, true, ID},
+                                           {"chunk", FIELD_TEXT, true, ID},
+                                           {"duty", FIELD_TEXT, true, 5},
+                                           {"reason", FIELD_TEXT, false, 14},
+                                           {"source", FIELD_TEXT, false, 16},
+                                           {"deadline_ms", FIELD_LONG, false, 14},
+                                           {"leaf", FIELD_NUMBER, false, 6},
+                                           {"leaves", FIELD_NUMBER, false, 6},
+                                           {"assigned_ordinal", FIELD_LONG, false, 16},
+                                           {"state_ordinal", FIELD_LONG, false, 13},
+                                           {"cause_ordinal", FIELD_LONG, false, 13},
+                                           {NULL, FIELD_TEXT, false, 0}};
 static const struct field gate_fields[] = {
-    {"node", FIELD_TEXT, true, ID}, {"status", FIELD_TEXT, false, 11}, {"cause", FIELD_TEXT, false, 10},
-    {"verdict", FIELD_TEXT, false, 11}, {"reason", FIELD_TEXT, false, 20},
-    {"eligible", FIELD_TEXT, false, 20}, {"stake", FIELD_LONG, false, 20},
-    {"minimum", FIELD_LONG, false, 20}, {"banned_until", FIELD_LONG, false, 20},
-    {"cooldown_until", FIELD_LONG, false, 14}, {"faults", FIELD_NUMBER, false, 6}, END};
+    {"node", FIELD_TEXT, true, ID},          {"status", FIELD_TEXT, false, 11},
+    {"cause", FIELD_TEXT, false, 10},        {"verdict", FIELD_TEXT, false, 11},
+    {"reason", FIELD_TEXT, false, 20},       {"eligible", FIELD_TEXT, false, 20},
+    {"stake", FIELD_LONG, false, 20},        {"minimum", FIELD_LONG, false, 20},
+    {"banned_until", FIELD_LONG, false, 20}, {"cooldown_until", FIELD_LONG, false, 14},
+    {"faults", FIELD_NUMBER, false, 6},      {NULL, FIELD_TEXT, false, 0}};
 
-const struct view views[] = {
-    {"placement", VIEW_KEY_MUST, "HASH[/RF]", placement_fields, view_placement},
-    {"zone", VIEW_KEY_MAY, "ZONE", zone_fields, view_zone_nodes},
-    {"short", VIEW_KEY_MAY, "CHUNK", short_fields, view_short},
-    {"heal", VIEW_KEY_MAY, "CHUNK", heal_fields, view_heal},
-    {"deletion", VIEW_KEY_MAY, "OBJECT or CHUNK", deletion_fields, view_deletion},
-    {"node", VIEW_KEY_MUST, "NODE", duty_fields, view_duties},
-    {"nodes", VIEW_KEY_NONE, NULL, duty_fields, view_duties},
-    {"gate", VIEW_KEY_MAY, "NODE", gate_fields, view_gate},
-    {NULL, VIEW_KEY_NONE, NULL, NULL, NULL}};
+const struct view views[] = {{"placement", VIEW_KEY_MUST, "HASH[/RF]", placement_fields, view_placement},
+                             {"zone", VIEW_KEY_MAY, "ZONE", zone_fields, view_zone_nodes},
+                             {"short", VIEW_KEY_MAY, "CHUNK", short_fields, view_short},
+                             {"heal", VIEW_KEY_MAY, "CHUNK", heal_fields, view_heal},
+                             {"deletion", VIEW_KEY_MAY, "OBJECT or CHUNK", deletion_fields, view_deletion},
+                             {"node", VIEW_KEY_MUST, "NODE", duty_fields, view_duties},
+                             {"nodes", VIEW_KEY_NONE, NULL, duty_fields, view_duties},
+                             {"gate", VIEW_KEY_MAY, "NODE", gate_fields, view_gate},
+                             {NULL, VIEW_KEY_NONE, NULL, NULL, NULL}};
 
 int view_find(const char *name, const char *key, const struct view **view, struct dsdn_error *error)
 {

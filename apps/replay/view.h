@@ -23,7 +23,7 @@ enum view_key { VIEW_KEY_NONE, VIEW_KEY_MAY, VIEW_KEY_MUST };
 struct view {
     const char *name;
     enum view_key takes;
-    const char *key_doc; /* what --key is, NULL when there is none */
+    const char *key_doc;        /* what --key is, NULL when there is none */
     const struct field *fields; /* ends with a NULL name */
     /* Gives all rows; key is NULL when none was typed.  USAGE, NOT_FOUND: before the first row. */
     int (*list)(struct view_list *v, const char *key, struct dsdn_error *error);
