@@ -11,15 +11,25 @@ static struct world *staked_world(void)
     return world_with((struct world_options){.level = 1});
 }
 
-static void stake_set(struct world *w, int node, uint64_t units)
+/* A stake as operator 0 deposits it, unless it is a validator's: that is its own. */
+static struct dsdn_row_stake *stake_of_role(struct world *w, int node, uint8_t role, uint64_t units)
 {
     struct dsdn_state *s = state(w);
     const uint8_t *id = w->node[node].key.public_key;
     must(dsdn_table_reserve(&s->tables[dsdn_TABLE_stake], 1, &error));
     uint32_t row = dsdn_stake_find(s, id);
     if (row == DSDN_NO_ROW) row = dsdn_stake_insert(s, id);
-    dsdn_stake_edit(s, row)->amount = units;
+    struct dsdn_row_stake *stake = dsdn_stake_edit(s, row);
+    stake->amount = units;
+    stake->role = role;
+    memcpy(stake->staker, role == 2 ? id : w->operator[0].key.public_key, 32);
     dsdn_state_settle(s);
+    return stake;
+}
+
+static void stake_set(struct world *w, int node, uint64_t units)
+{
+    stake_of_role(w, node, 1, units);
 }
 
 /* Calls one of the functions of a node's life as a reducer would, in a batch at the world's time. */
@@ -71,7 +81,7 @@ static void test_minimums(void **unused)
             struct dsdn_ev_node_registered r = registration(w, node, "z");
             r.role = classes[i].role, r.node_class = classes[i].node_class;
             expect_unmet(enter(w, node, &r), STAKE_MISSING);
-            stake_set(w, node, cases[k].stake);
+            stake_of_role(w, node, classes[i].role, cases[k].stake);
             struct dsdn_gate_answer a =
                 dsdn_gate_decide(state(w), w->time_ms, r.operator, r.node_id, r.role, r.node_class);
             bool enough = cases[k].status == DSDN_NODE_ACTIVE;
@@ -94,9 +104,28 @@ static void test_minimums(void **unused)
     }
     world_free(w);
 
+    /* A stranger's stake counts for no operator, one for another role for no node. */
+    w = staked_world();
+    struct dsdn_ev_node_registered r = registration(w, 0, "z");
+    struct dsdn_row_stake *stake = stake_of_role(w, 0, 2, 50000 * NUSA);
+    expect_unmet(enter(w, 0, &r), STAKE_MISSING);
+    stake = stake_of_role(w, 0, 1, 500 * NUSA);
+    memcpy(stake->staker, w->operator[1].key.public_key, 32);
+    expect_unmet(enter(w, 0, &r), STAKE_MISSING);
+    expect_unmet(dsdn_gate_decide(state(w), w->time_ms, r.operator, r.node_id, 1, 0).reason, STAKE_MISSING);
+    stake_set(w, 0, 500 * NUSA);
+    expect_result(enter(w, 0, &r), OK);
+    memcpy(stake->staker, w->operator[1].key.public_key, 32); /* as after OperatorBound: it counts on */
+    live(w, 0, dsdn_node_judge);
+    expect_node(w, 0, ACTIVE, STAKE);
+    stake->role = 2;
+    live(w, 0, dsdn_node_judge);
+    expect_node(w, 0, QUARANTINED, STAKE);
+    world_free(w);
+
     /* The minimum is a parameter; without one nobody needs a stake. */
     w = world_with((struct world_options){.level = 1, .parameter = {"stake_min_reguler", 0}});
-    struct dsdn_ev_node_registered r = registration(w, 0, "z");
+    r = registration(w, 0, "z");
     expect_result(enter(w, 0, &r), OK);
     expect_node(w, 0, ACTIVE, STAKE);
     world_free(w);
