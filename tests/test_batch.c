@@ -620,6 +620,21 @@ static void certificate_threshold(void **state)
     dsdn_key_cache_free(cache);
 }
 
+static void quorum_needs(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t n;
+        uint8_t percent;
+        uint32_t needed;
+    } cases[] = {{1, 67, 1},    {2, 67, 2},   {3, 67, 2},   {4, 67, 3},   {6, 67, 4},      {7, 67, 5},
+                 {100, 67, 67}, {3, 68, 3},   {13, 77, 11}, {29, 69, 21}, {100, 68, 68},   {50, 68, 34},
+                 {1, 100, 1},   {3, 100, 3},  {1024, 99, 1014}, {1024, 67, 683}, {1024, 100, 1024},
+                 {0, 67, UINT32_MAX}, {5, 0, UINT32_MAX}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal(dsdn_quorum_needed(cases[i].n, cases[i].percent), cases[i].needed);
+}
+
 /* One encoding a signer set, and nothing else verifies. */
 static void certificate_form(void **state)
 {
@@ -736,7 +751,7 @@ int main(void)
         cmocka_unit_test(bundle_rules),     cmocka_unit_test(header_bounds),
         cmocka_unit_test(round_trips),      cmocka_unit_test(builder_refuses),
         cmocka_unit_test(direct),           cmocka_unit_test(certificate_threshold),
-        cmocka_unit_test(certificate_form), cmocka_unit_test(noise),
+        cmocka_unit_test(quorum_needs), cmocka_unit_test(certificate_form), cmocka_unit_test(noise),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
