@@ -40,6 +40,7 @@ struct chain {
     uint64_t nonces[256];
     struct dsdn_sign_key keys[PEOPLE];
     struct snapshot before; /* of the event */
+    uint64_t made_nonce;    /* newest nonce of the made keys, all together */
     bool unchecked;         /* do not look whether refused events changed anything: long runs */
 };
 
@@ -193,6 +194,24 @@ static inline void chain_close(struct chain *c)
 
 /* ---- batches of one event ---- */
 
+/* The outcome by name, so that a failure can be read. */
+#define gives(outcome, call) gives_((outcome), (call), #call, __FILE__, __LINE__)
+static inline void gives_(dsdn_outcome expected, dsdn_outcome got, const char *call, const char *file,
+                          int line)
+{
+    if (expected == got) return;
+    print_error("%s:%d: %s gave %s %s where %s %s was expected\n", file, line, call,
+                dsdn_outcome_name(DSDN_OUTCOME_NUMBER(got)),
+                DSDN_OUTCOME_CODE(got) ? dsdn_code_name(&dsdn_catalogue, DSDN_OUTCOME_CODE(got)) : "",
+                dsdn_outcome_name(DSDN_OUTCOME_NUMBER(expected)),
+                DSDN_OUTCOME_CODE(expected) ? dsdn_code_name(&dsdn_catalogue, DSDN_OUTCOME_CODE(expected))
+                                            : "");
+    fail();
+}
+#define OK       DSDN_RESULT(OK)
+#define NO(code) DSDN_UNMET(code)
+
+
 static inline void chain_apply(struct chain *c)
 {
     c->log.next.time_ms = c->time_ms;
@@ -244,6 +263,33 @@ static inline dsdn_outcome chain_deposit(struct chain *c, int staker, const uint
     return chain_event(c, staker, dsdn_EVENT_stake_deposited, &e);
 }
 
+/* The same for a made key: nobody can sign for it, and signatures of bundles are not looked at here. */
+static inline dsdn_outcome chain_made_event(struct chain *c, const uint8_t key[32], uint32_t event,
+                                            const void *fields)
+{
+    struct dsdn_sign_key made = key_of(0);
+    memcpy(made.public_key, key, 32);
+    log_bundle(&c->log, DSDN_BUNDLE_POOL, &made, ++c->made_nonce, 0);
+    log_event(&c->log, event, dsdn_event_table.events[event].version, fields);
+    log_end(&c->log);
+    chain_apply(c);
+    return c->log.prepared.outcomes[0];
+}
+
+/* A made key stakes for itself as a validator, with units that ALICE gives it. */
+static inline dsdn_outcome chain_stand(struct chain *c, const uint8_t key[32], uint64_t units)
+{
+    struct dsdn_ev_stake_deposited e = {.staker = key, .beneficiary = key, .role = 2, .amount = {0, units}};
+    gives(OK, chain_transfer(c, ALICE, key, units));
+    return chain_made_event(c, key, dsdn_EVENT_stake_deposited, &e);
+}
+
+static inline dsdn_outcome chain_stand_down(struct chain *c, const uint8_t key[32], uint64_t units)
+{
+    struct dsdn_ev_stake_withdraw_requested e = {.beneficiary = key, .amount = {0, units}};
+    return chain_made_event(c, key, dsdn_EVENT_stake_withdraw_requested, &e);
+}
+
 static inline dsdn_outcome chain_withdraw(struct chain *c, int staker, const uint8_t beneficiary[32],
                                           uint64_t units)
 {
@@ -281,22 +327,6 @@ static inline void chain_double_sign(struct chain *c, int signer, uint32_t set, 
     }
 }
 
-/* The outcome by name, so that a failure can be read. */
-#define gives(outcome, call) gives_((outcome), (call), #call, __FILE__, __LINE__)
-static inline void gives_(dsdn_outcome expected, dsdn_outcome got, const char *call, const char *file,
-                          int line)
-{
-    if (expected == got) return;
-    print_error("%s:%d: %s gave %s %s where %s %s was expected\n", file, line, call,
-                dsdn_outcome_name(DSDN_OUTCOME_NUMBER(got)),
-                DSDN_OUTCOME_CODE(got) ? dsdn_code_name(&dsdn_catalogue, DSDN_OUTCOME_CODE(got)) : "",
-                dsdn_outcome_name(DSDN_OUTCOME_NUMBER(expected)),
-                DSDN_OUTCOME_CODE(expected) ? dsdn_code_name(&dsdn_catalogue, DSDN_OUTCOME_CODE(expected))
-                                            : "");
-    fail();
-}
-#define OK       DSDN_RESULT(OK)
-#define NO(code) DSDN_UNMET(code)
 
 /* ---- rows put there by hand ---- */
 
@@ -315,6 +345,7 @@ static inline uint32_t chain_node(struct chain *c, const uint8_t id[32], uint8_t
     uint32_t node = dsdn_node_insert(s, id);
     struct dsdn_row_node *n = dsdn_node_edit_indexed(s, node);
     n->zone = row;
+    memcpy(n->operator, key_bytes(c, ALICE), 32);
     n->role = role;
     n->node_class = node_class;
     n->status = status;

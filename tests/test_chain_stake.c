@@ -27,8 +27,11 @@ static void deposits_check_in_order(void **unused)
     e.role = 2;
     gives(NO(AMOUNT_ZERO), chain_event(&c, ALICE, dsdn_EVENT_stake_deposited, &e));
     e.amount.units = 1000 * TOKEN + 1;
-    gives(NO(STAKE_ROLE), chain_event(&c, ALICE, dsdn_EVENT_stake_deposited, &e)); /* the node's is 1 */
+    gives(NO(STAKE_OWNER), chain_event(&c, ALICE, dsdn_EVENT_stake_deposited, &e)); /* not its own key */
     e.role = 1;
+    e.staker = key_bytes(&c, BOB);
+    gives(NO(STAKE_OWNER), chain_event(&c, BOB, dsdn_EVENT_stake_deposited, &e)); /* not the operator */
+    e.staker = key_bytes(&c, ALICE);
     gives(NO(BALANCE_TOO_LOW), chain_event(&c, ALICE, dsdn_EVENT_stake_deposited, &e));
     e.amount.units = 10;
     gives(OK, chain_event(&c, ALICE, dsdn_EVENT_stake_deposited, &e));
@@ -38,14 +41,17 @@ static void deposits_check_in_order(void **unused)
     gives(OK, chain_event(&c, ALICE, dsdn_EVENT_stake_deposited, &e)); /* it adds up */
     assert_int_equal(dsdn_stake_of(chain_state(&c), node, 1, NULL), 20);
     assert_int_equal(chain_balance(&c, ALICE), 1000 * TOKEN - 20);
-    gives(NO(STAKE_OWNER), chain_deposit(&c, BOB, node, 2, 10));
-    gives(NO(STAKE_ROLE), chain_deposit(&c, ALICE, node, 2, 10));
+    gives(NO(STAKE_OWNER), chain_deposit(&c, BOB, node, 1, 10));
+    chain_node(&c, key_bytes(&c, BOB), DSDN_NODE_ROLE_STORAGE, 0, DSDN_NODE_PENDING);
+    gives(NO(STAKE_ROLE), chain_deposit(&c, BOB, key_bytes(&c, BOB), 2, 10)); /* the node's role is 1 */
     gives(NO(BALANCE_TOO_LOW), chain_deposit(&c, DAVE, key_bytes(&c, DAVE), 1, 1)); /* no account */
     gives(OK, chain_deposit(&c, ALICE, key_bytes(&c, CAROL), 1, 1));                /* no node there yet */
-    gives(NO(STAKE_ROLE), chain_deposit(&c, ALICE, key_bytes(&c, CAROL), 2, 1));
-    gives(OK, chain_deposit(&c, BOB, closed, 2, 500 * TOKEN)); /* a node that left binds nobody */
+    gives(NO(STAKE_OWNER), chain_deposit(&c, BOB, key_bytes(&c, CAROL), 1, 1));    /* but a stake */
+    gives(OK, chain_deposit(&c, ALICE, key_bytes(&c, ALICE), 1, 1));
+    gives(NO(STAKE_ROLE), chain_deposit(&c, ALICE, key_bytes(&c, ALICE), 2, 1));
+    gives(OK, chain_deposit(&c, BOB, closed, 1, 500 * TOKEN)); /* a node that left binds nobody */
     assert_int_equal(chain_balance(&c, BOB), 0);
-    assert_int_equal(chain_supply(&c)->staked, 500 * TOKEN + 21);
+    assert_int_equal(chain_supply(&c)->staked, 500 * TOKEN + 22);
     chain_close(&c);
 }
 
@@ -114,11 +120,27 @@ static void unbonding_is_paid_when_due(void **unused)
     assert_int_equal(chain_supply(&c)->unbonding, 0);
     assert_int_equal(dsdn_chain_withdrawals(chain_state(&c), node, w, 2), 0);
 
+    /* Nothing is locked any more: anybody's.  What unbonds is still paid to whom it belongs, and one entry is one
+     * owner's. */
     gives(OK, chain_withdraw(&c, ALICE, node, 40));
-    chain_at(&c, c.time_ms + 60000);
-    gives(OK, chain_deposit(&c, BOB, node, 2, 7)); /* nothing is left: anybody's, in any role */
+    uint64_t due = c.time_ms + 60000;
+    gives(OK, chain_deposit(&c, BOB, node, 1, 7));
     assert_memory_equal(stake(&c, node)->staker, key_bytes(&c, BOB), 32);
-    assert_int_equal(stake(&c, node)->role, 2);
+    gives(DSDN_RESULT(LIMIT), chain_withdraw(&c, BOB, node, 7));
+    c.time_ms++;
+    gives(OK, chain_withdraw(&c, BOB, node, 7));
+    chain_at(&c, due);
+    assert_int_equal(chain_balance(&c, ALICE), 1000 * TOKEN);
+    assert_int_equal(chain_balance(&c, BOB), 500 * TOKEN - 7);
+    chain_at(&c, due + 1);
+    assert_int_equal(chain_balance(&c, BOB), 500 * TOKEN);
+    made_key(2, node);
+    gives(OK, chain_stand(&c, node, 7)); /* in role 2 by its own key alone */
+    gives(NO(STAKE_ROLE), chain_deposit(&c, ALICE, node, 1, 7));
+    gives(OK, chain_stand_down(&c, node, 7));
+    gives(NO(STAKE_ROLE), chain_deposit(&c, ALICE, node, 1, 7)); /* while some of it unbonds */
+    chain_at(&c, c.time_ms + 60000);
+    gives(OK, chain_deposit(&c, ALICE, node, 1, 7));
     chain_close(&c);
 }
 
@@ -182,6 +204,18 @@ static void sixteen_withdrawals_at_a_time(void **unused)
 
 /* ---- nodes follow their stake (requirements STAKE-1, STAKE-5, STAKE-6) ---- */
 
+static dsdn_outcome add(struct chain *c, const uint8_t node[32], uint8_t role, uint64_t units)
+{
+    return role == DSDN_NODE_ROLE_VALIDATOR ? chain_stand(c, node, units)
+                                            : chain_deposit(c, ALICE, node, role, units);
+}
+
+static dsdn_outcome take(struct chain *c, const uint8_t node[32], uint8_t role, uint64_t units)
+{
+    return role == DSDN_NODE_ROLE_VALIDATOR ? chain_stand_down(c, node, units)
+                                            : chain_withdraw(c, ALICE, node, units);
+}
+
 static void nodes_follow(uint8_t role, uint8_t node_class, uint64_t minimum)
 {
     struct chain c;
@@ -191,15 +225,15 @@ static void nodes_follow(uint8_t role, uint8_t node_class, uint64_t minimum)
     chain_open(&c, &o);
     made_key(1, node);
     chain_node(&c, node, role, node_class, DSDN_NODE_PENDING);
-    gives(OK, chain_deposit(&c, ALICE, node, role, minimum - 1));
+    gives(OK, add(&c, node, role, minimum - 1));
     assert_int_equal(chain_node_at(&c, node)->status, DSDN_NODE_QUARANTINED);
     assert_int_equal(chain_node_at(&c, node)->cause, DSDN_CAUSE_STAKE);
-    gives(OK, chain_deposit(&c, ALICE, node, role, 1));
+    gives(OK, add(&c, node, role, 1));
     assert_int_equal(chain_node_at(&c, node)->status, DSDN_NODE_ACTIVE);
-    gives(OK, chain_deposit(&c, ALICE, node, role, 1));
-    gives(OK, chain_withdraw(&c, ALICE, node, 1));
+    gives(OK, add(&c, node, role, 1));
+    gives(OK, take(&c, node, role, 1));
     assert_int_equal(chain_node_at(&c, node)->status, DSDN_NODE_ACTIVE);
-    gives(OK, chain_withdraw(&c, ALICE, node, 1)); /* within the same event */
+    gives(OK, take(&c, node, role, 1)); /* within the same event */
     assert_int_equal(chain_node_at(&c, node)->status, DSDN_NODE_QUARANTINED);
     chain_close(&c);
 }

@@ -55,7 +55,7 @@ static void the_101st_displaces_the_smallest(void **unused)
     uint8_t id[32];
     open_with(&c, 100, 100, 1);
     made_key(500, id);
-    gives(OK, chain_deposit(&c, ALICE, id, 2, 1000)); /* as much as the smallest, number 0 */
+    gives(OK, chain_stand(&c, id, 1000)); /* as much as the smallest, number 0 */
     const struct dsdn_sys_row_validator *v = validator(&c, id);
     assert_int_equal(v->status, 0);
     assert_int_equal(v->stake, 0); /* until the epoch */
@@ -69,7 +69,7 @@ static void the_101st_displaces_the_smallest(void **unused)
     assert_int_equal(active(&c, 500), lower);
     assert_int_equal(active(&c, 0), !lower);
     assert_int_equal(validator(&c, id)->stake, 1000);
-    gives(OK, chain_deposit(&c, ALICE, id, 2, 1)); /* now it ranks with number 1 and above number 0 */
+    gives(OK, chain_stand(&c, id, 1)); /* now it ranks with number 1 and above number 0 */
     epoch_end(&c);
     assert_true(active(&c, 500));
     assert_false(active(&c, 0));
@@ -77,7 +77,7 @@ static void the_101st_displaces_the_smallest(void **unused)
     assert_int_equal(validator(&c, smallest)->since_ms, lower ? T0 + EPOCH : T0 + 2 * EPOCH);
     assert_int_equal(active_cnt(&c), 100);
     chain_set(&c, "max_validators", 101);
-    gives(OK, chain_deposit(&c, ALICE, id, 2, 1));
+    gives(OK, chain_stand(&c, id, 1));
     epoch_end(&c);
     assert_true(active(&c, 0));
     assert_int_equal(active_cnt(&c), 101);
@@ -106,9 +106,9 @@ static void rank_is_stake_then_key(void **unused)
             uint8_t id[32];
             made_key((uint32_t)(chain_random(&random) % 60), id);
             uint64_t units = MINIMUM + chain_random(&random) % 4;
-            chain_deposit(&c, ALICE, id, 2, units);
+            chain_stand(&c, id, units);
             if (chain_random(&random) % 4 == 0)
-                chain_withdraw(&c, ALICE, id, 1 + chain_random(&random) % units);
+                chain_stand_down(&c, id, 1 + chain_random(&random) % units);
             if (chain_random(&random) % 4 == 0) epoch_end(&c);
         }
         epoch_end(&c);
@@ -141,21 +141,21 @@ static void below_the_minimum_is_no_validator(void **unused)
     uint8_t id[32];
     open_with(&c, 0, 100, 1);
     made_key(1, id);
-    gives(OK, chain_deposit(&c, ALICE, id, 2, MINIMUM - 1));
+    gives(OK, chain_stand(&c, id, MINIMUM - 1));
     assert_null(validator(&c, id));
     epoch_end(&c);
-    gives(OK, chain_deposit(&c, ALICE, id, 2, 1));
+    gives(OK, chain_stand(&c, id, 1));
     assert_non_null(validator(&c, id));
     epoch_end(&c);
     assert_true(active(&c, 1));
-    gives(OK, chain_withdraw(&c, ALICE, id, 1));
+    gives(OK, chain_stand_down(&c, id, 1));
     assert_true(active(&c, 1)); /* changes at epochs only */
     assert_int_equal(validator(&c, id)->stake, MINIMUM);
     epoch_end(&c);
     assert_null(validator(&c, id));
-    gives(OK, chain_deposit(&c, ALICE, id, 2, 1)); /* and comes back as a candidate */
+    gives(OK, chain_stand(&c, id, 1)); /* and comes back as a candidate */
     assert_int_equal(validator(&c, id)->status, 0);
-    gives(OK, chain_withdraw(&c, ALICE, id, 1)); /* in and out within one epoch */
+    gives(OK, chain_stand_down(&c, id, 1)); /* in and out within one epoch */
     epoch_end(&c);
     assert_null(validator(&c, id));
 
@@ -176,11 +176,11 @@ static void epochs_are_multiples(void **unused)
     made_key(1, id);
     struct dsdn_table *t = &chain_state(&c)->tables[dsdn_sys_TABLE_deadline];
     c.time_ms = T0 + 7 * EPOCH; /* on a multiple: the next one */
-    gives(OK, chain_deposit(&c, ALICE, id, 2, MINIMUM));
-    gives(OK, chain_deposit(&c, ALICE, id, 2, MINIMUM));
+    gives(OK, chain_stand(&c, id, MINIMUM));
+    gives(OK, chain_stand(&c, id, MINIMUM));
     assert_int_equal(t->live_cnt, 1);
     c.time_ms += EPOCH - 1;
-    gives(OK, chain_deposit(&c, ALICE, id, 2, MINIMUM));
+    gives(OK, chain_stand(&c, id, MINIMUM));
     assert_int_equal(t->live_cnt, 1);
     assert_false(active(&c, 1));
     chain_at(&c, T0 + 8 * EPOCH);
@@ -200,8 +200,8 @@ static void stake_of_another_role_has_no_power(void **unused)
     open_with(&c, 0, 100, 1);
     chain_set(&c, "validator_epoch_ms", 500000);
     made_key(1, id);
-    gives(OK, chain_deposit(&c, ALICE, id, 2, MINIMUM));
-    gives(OK, chain_withdraw(&c, ALICE, id, MINIMUM));
+    gives(OK, chain_stand(&c, id, MINIMUM));
+    gives(OK, chain_stand_down(&c, id, MINIMUM));
     chain_at(&c, T0 + 1000);
     struct dsdn_table *deadlines = &chain_state(&c)->tables[dsdn_sys_TABLE_deadline];
     assert_int_equal(deadlines->live_cnt, 1); /* the epoch */
@@ -225,22 +225,22 @@ static void at_most_4096_candidates(void **unused)
     c.unchecked = true;
     struct dsdn_state *s = chain_state(&c);
     made_key(1, known), made_key(9999, id);
-    gives(OK, chain_deposit(&c, ALICE, known, 2, MINIMUM));
+    gives(OK, chain_stand(&c, known, MINIMUM));
     assert_int_equal(dsdn_table_reserve(&s->tables[dsdn_sys_TABLE_validator], 4096, &error), 0);
     for (uint32_t i = 2; i < 4096; i++) {
         uint8_t key[32];
         made_key(i, key);
         dsdn_sys_validator_insert(s, key);
     }
-    gives(OK, chain_deposit(&c, ALICE, id, 2, MINIMUM)); /* the 4096th */
+    gives(OK, chain_stand(&c, id, MINIMUM)); /* the 4096th */
     made_key(10000, id);
-    gives(DSDN_RESULT(LIMIT), chain_deposit(&c, ALICE, id, 2, MINIMUM));
-    gives(OK, chain_deposit(&c, ALICE, id, 2, MINIMUM - 1)); /* below the minimum it takes no row */
-    gives(DSDN_RESULT(LIMIT), chain_deposit(&c, ALICE, id, 2, 1));
-    gives(OK, chain_deposit(&c, ALICE, known, 2, 1));
+    gives(DSDN_RESULT(LIMIT), chain_stand(&c, id, MINIMUM));
+    gives(OK, chain_stand(&c, id, MINIMUM - 1)); /* below the minimum it takes no row */
+    gives(DSDN_RESULT(LIMIT), chain_stand(&c, id, 1));
+    gives(OK, chain_stand(&c, known, 1));
     epoch_end(&c);
     assert_int_equal(s->tables[dsdn_sys_TABLE_validator].live_cnt, 2); /* nobody stands behind the others */
-    gives(OK, chain_deposit(&c, ALICE, id, 2, 1));
+    gives(OK, chain_stand(&c, id, 1));
     chain_close(&c);
 }
 
