@@ -179,17 +179,18 @@ int dsdn_certificate_decode(const uint8_t *bytes, size_t len, struct dsdn_certif
 /* dsdn_certificate_message: what each signer signs. */
 void dsdn_certificate_message(const uint8_t genesis[32], uint32_t set_id, uint64_t sequence,
                               const uint8_t batch_hash[32], uint8_t out[32]);
-/* dsdn_quorum_needed: how many of n members must agree in a set of this threshold: ceil(2n/3) at 67 percent, which two
- * of three fulfil, else ceil(n * percent / 100).  A set without members or threshold agrees to nothing: UINT32_MAX. */
+/* dsdn_quorum_needed: how many of n members must agree in a set of this threshold: ceil(2n/3) at 67 percent,
+ * which two of three fulfil, else ceil(n * percent / 100).  A set without members or threshold agrees to
+ * nothing: UINT32_MAX. */
 static inline uint32_t dsdn_quorum_needed(uint32_t n, uint8_t percent)
 {
     if (!n || !percent) return UINT32_MAX;
     return (uint32_t)(percent == 67 ? (2 * (uint64_t)n + 2) / 3 : ((uint64_t)n * percent + 99) / 100);
 }
 
-/* dsdn_certificate_verify checks that certificate is about n members and that as many of them (32-byte keys, in set
- * order) signed as dsdn_quorum_needed says; one bad signature spoils it.  That set_id names this set is for the caller
- * to check. SIGNATURE otherwise. */
+/* dsdn_certificate_verify checks that certificate is about n members and that as many of them (32-byte keys,
+ * in set order) signed as dsdn_quorum_needed says; one bad signature spoils it.  That set_id names this set
+ * is for the caller to check. SIGNATURE otherwise. */
 int dsdn_certificate_verify(const struct dsdn_certificate *certificate, const uint8_t *members, uint32_t n,
                             uint8_t percent, const uint8_t genesis[32], uint64_t sequence,
                             const uint8_t batch_hash[32], struct dsdn_key_cache *cache,

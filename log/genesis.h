@@ -38,12 +38,13 @@ extern const struct dsdn_parameter_desc dsdn_parameters[DSDN_PARAMETER_CNT];
 /* dsdn_parameter_find returns the parameter of a name (len bytes), or NULL. */
 const struct dsdn_parameter_desc *dsdn_parameter_find(const void *name, size_t len);
 
-/* Beside these there is one parameter for each operator: `op:` and its address in base64url (RFC 4648, section 5, without
- * padding): 0, or 1 for one that registers nodes while gate_pilot is 1.  An address has one spelling.
+/* Beside these there is one parameter for each operator: `op:` and its address in base64url (RFC 4648,
+ * section 5, without padding): 0, or 1 for one that registers nodes while gate_pilot is 1.  An address has
+ * one spelling.
  *
- * dsdn_operator_parameter writes that name, ended by a zero byte.  dsdn_parameter_rule returns what values a name may
- * have: the row of dsdn_parameters, or for every name of an operator the same description outside that array; NULL:
- * names no parameter. */
+ * dsdn_operator_parameter writes that name, ended by a zero byte.  dsdn_parameter_rule returns what values a
+ * name may have: the row of dsdn_parameters, or for every name of an operator the same description outside
+ * that array; NULL: names no parameter. */
 #define DSDN_OPERATOR_NAME 47u
 void dsdn_operator_parameter(const uint8_t operator[32], char name[DSDN_OPERATOR_NAME]);
 const struct dsdn_parameter_desc *dsdn_parameter_rule(const void *name, size_t len);
@@ -73,7 +74,8 @@ struct dsdn_genesis {
  * 3 is accepted);
  * - 1 <= founder_m <= founders (0 without founders);
  * - parameters are known, in range, sorted by key, each once; validators are distinct;
- * - an account has at most one allocation, of more than 0 units; balances of one asset do not overflow 64 bits. */
+ * - an account has at most one allocation, of more than 0 units; balances of one asset do not overflow 64
+ * bits. */
 int dsdn_genesis_check(const struct dsdn_ev_genesis_declared *genesis, struct dsdn_error *error);
 
 /* Each of these fills *genesis with a checked genesis that dsdn_genesis_free releases; after a failure there

@@ -121,10 +121,11 @@ struct dsdn_catalogue {
     const struct dsdn_deadline_kind *deadlines; /* ends with a NULL name */
     const struct dsdn_code_name *codes;         /* precondition codes; ends with a NULL name */
     uint64_t version;                       /* newest protocol version this program knows */
-    /* Feature level of the genesis that events of this type need: below it they are DISABLED.  NULL: 0, all. */
+    /* Feature level of the genesis that events of this type need: below it they are DISABLED.  NULL: 0. */
     uint8_t (*level)(uint16_t type);
-    /* Rows of the catalogue's own tables at genesis; NULL: none.  `genesis_rows` adds to rows[], by table of the
-     * state, how many `genesis` may insert; they are reserved before.  An error of `genesis` refuses the genesis. */
+    /* Rows of the catalogue's own tables at genesis; NULL: none.  `genesis_rows` adds to rows[], by table of
+     * the state, how many `genesis` may insert; they are reserved before.  An error of `genesis` refuses the
+     * genesis. */
     int (*genesis)(struct dsdn_context *c, const struct dsdn_ev_genesis_declared *genesis,
                    struct dsdn_error *error);
     void (*genesis_rows)(const struct dsdn_ev_genesis_declared *genesis, uint32_t *rows);
@@ -152,7 +153,10 @@ const char *dsdn_code_name(const struct dsdn_catalogue *catalogue, uint16_t code
 
 /* dsdn_parameter returns the value of a governable parameter, or its default (log/parameters.def): in force for this
  * batch. DSDN_SETTING(s, attest_every) spells it short. */
-static inline int64_t dsdn_parameter(const struct dsdn_state *s, uint32_t index) { return s->parameters[index]; }
+static inline int64_t dsdn_parameter(const struct dsdn_state *s, uint32_t index)
+{
+    return s->parameters[index];
+}
 #define DSDN_SETTING(s, name) dsdn_parameter((s), DSDN_PARAMETER_##name)
 
 /* dsdn_parameter_named returns the value of a parameter that is no row of parameters.def ("op:..."), 0 without one. */
@@ -172,8 +176,8 @@ bool dsdn_deadline_clear(struct dsdn_context *c, enum dsdn_clock clock, uint64_t
 
 /* dsdn_embedded_valid checks a second party's signature inside the payload (protocol.md, section 1): over
  * H("dsdn/in/" event name "/" field "/1", genesis || author || nonce || payload with all signature fields
- * zero). `field` names the signature field.  Of the signature of a SIGNED_BY line the verdict is known already, when
- * the batch was prepared with dsdn_prepare_embedded. */
+ * zero). `field` names the signature field.  Of the signature of a SIGNED_BY line the verdict is known already,
+ * when the batch was prepared with dsdn_prepare_embedded. */
 bool dsdn_embedded_valid(const struct dsdn_context *c, const char *field, const uint8_t key[32],
                          const uint8_t signature[64]);
 

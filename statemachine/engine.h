@@ -40,9 +40,9 @@ uint64_t dsdn_engine_seed(const struct dsdn_engine *e);
 int dsdn_engine_judge(const struct dsdn_engine *e, const struct dsdn_prepared *p,
                       const struct dsdn_certificate *certificate, struct dsdn_error *error);
 
-/* dsdn_engine_right: may this key publish batches of this committee epoch after the engine's newest batch?  CURRENT;
- * ANNOUNCED: once time_ms reaches head.next_from, and its first batch ends the right of the current one
- * (docs/formats/reducers.md, "The first batch of the next epoch"). */
+/* dsdn_engine_right: may this key publish batches of this committee epoch after the engine's newest batch?
+ * CURRENT; ANNOUNCED: once time_ms reaches head.next_from, and its first batch ends the right of the current
+ * one (docs/formats/reducers.md, "The first batch of the next epoch"). */
 enum dsdn_right dsdn_engine_right(const struct dsdn_engine *e, const uint8_t publisher[32], uint64_t epoch);
 
 /* dsdn_engine_apply applies a valid batch: p->outcomes tells what became of each event.  Only NO_MEMORY can

@@ -10,10 +10,10 @@ struct dsdn_engine {
     struct dsdn_state state;
     const struct dsdn_table_desc *descs[DSDN_STATE_TABLES_MAX];
     uint32_t table_cnt;
-    /* What becomes of each event, before its reducer is asked, in bundles of the authority and of others: OK goes on.
-     * True at the feature level gate_level. */
+    /* What becomes of each event, before its reducer is asked, in bundles of the authority and of others: OK
+     * goes on. True at the feature level gate_level. */
     uint8_t gate[2][DSDN_EVENTS_MAX];
-    int gate_level; /* -1: not made yet */
+    int gate_level;      /* -1: not made yet */
     uint8_t *transcript; /* non-OK outcomes of the batch being applied, encoded; grown before applying */
     size_t transcript_cap;
     uint64_t applied;
@@ -33,10 +33,10 @@ static inline void dsdn_engine_tell(const struct dsdn_engine *e, enum dsdn_step_
 /* The clock a batch gives to deadlines and schedules. */
 struct dsdn_tick {
     uint64_t time_ms;
-    uint64_t height;       /* origin height; 0 without a primary */
-    uint64_t origin_time;  /* what objection deadlines compare with */
+    uint64_t height;      /* origin height; 0 without a primary */
+    uint64_t origin_time; /* what objection deadlines compare with */
     bool has_primary;
-    bool scanned;          /* objection deadlines may fire: the cursor is at the end of the origin's height */
+    bool scanned; /* objection deadlines may fire: the cursor is at the end of the origin's height */
     uint64_t sequence;
 };
 struct dsdn_tick dsdn_tick_of(const struct dsdn_state *s, const struct dsdn_header *h);

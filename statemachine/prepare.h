@@ -61,10 +61,10 @@ int dsdn_prepare_hashes(struct dsdn_prepared *const *batches, uint32_t cnt, uint
 int dsdn_prepare_signatures(struct dsdn_prepared *p, bool batch, uint32_t from, uint32_t to,
                             struct dsdn_key_cache *cache, struct dsdn_error *error);
 
-/* dsdn_prepare_embedded verifies the signatures that SIGNED_BY lines declare, of p->embedded [from, to) as far as they
- * exist, and keeps the verdicts in the ops: a signature that does not verify is no error, its reducer decides.  Without
- * this call reducers verify themselves.  Threads may take different parts of one batch.  cache: of the calling thread,
- * NULL: none. */
+/* dsdn_prepare_embedded verifies the signatures that SIGNED_BY lines declare, of p->embedded [from, to) as far
+ * as they exist, and keeps the verdicts in the ops: a signature that does not verify is no error, its reducer
+ * decides.  Without this call reducers verify themselves.  Threads may take different parts of one batch.
+ * cache: of the calling thread, NULL: none. */
 void dsdn_prepare_embedded(struct dsdn_prepared *p, const struct dsdn_catalogue *catalogue, uint32_t from,
                            uint32_t to, struct dsdn_key_cache *cache);
 

@@ -11,7 +11,7 @@ static int out_of_range(const struct dsdn_parameter_desc *desc, int64_t value, s
 }
 
 /* The engine divides by parameters and sizes by them, so the ranges that genesis and ParamChanged keep must
- * hold here too. Rows of other names are read by nobody. */
+ * hold here too. Of rows with other names (op:...) any value will do. */
 static int check_parameters(const struct dsdn_state *s, struct dsdn_error *error)
 {
     for (uint32_t i = 0; i < DSDN_PARAMETER_CNT; i++) {

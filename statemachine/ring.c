@@ -8,7 +8,8 @@ enum { PLACES_OF_HASH = 4 };
 /* Places 4j to 4j + 3 of a row, as one hash. */
 static void places(const struct dsdn_table *t, uint32_t row, uint32_t j, uint8_t hash[32])
 {
-    static const char tag[] = "\x0b" "dsdn/ring/1";
+    static const char tag[] = "\x0b"
+                              "dsdn/ring/1";
     uint8_t message[sizeof tag + DSDN_KEY_MAX], *at = message;
     memcpy(at, tag, sizeof tag - 1);
     at += sizeof tag - 1;
@@ -19,7 +20,8 @@ static void places(const struct dsdn_table *t, uint32_t row, uint32_t j, uint8_t
 }
 
 /* The key of place i of a row, from the hash that holds it. */
-static void key_make(const struct dsdn_table *t, uint32_t row, uint32_t i, const uint8_t hash[32], uint8_t *out)
+static void key_make(const struct dsdn_table *t, uint32_t row, uint32_t i, const uint8_t hash[32],
+                     uint8_t *out)
 {
     uint32_t len = t->desc->key_len;
     dsdn_store64_be(out, dsdn_load64(hash + 8 * (i % PLACES_OF_HASH)));
@@ -27,7 +29,10 @@ static void key_make(const struct dsdn_table *t, uint32_t row, uint32_t i, const
     out[8 + len] = (uint8_t)i;
 }
 
-uint32_t dsdn_ring_key_len(const struct dsdn_table *t) { return 8 + t->desc->key_len + 1; }
+uint32_t dsdn_ring_key_len(const struct dsdn_table *t)
+{
+    return 8 + t->desc->key_len + 1;
+}
 
 void dsdn_ring_key(const struct dsdn_table *t, uint32_t number, uint8_t *out)
 {
@@ -37,7 +42,10 @@ void dsdn_ring_key(const struct dsdn_table *t, uint32_t number, uint8_t *out)
     key_make(t, row, i, hash, out);
 }
 
-static void key_of(const void *context, uint32_t number, uint8_t *out) { dsdn_ring_key(context, number, out); }
+static void key_of(const void *context, uint32_t number, uint8_t *out)
+{
+    dsdn_ring_key(context, number, out);
+}
 
 struct dsdn_ordered *dsdn_ring_new(const struct dsdn_table *t)
 {
@@ -47,7 +55,8 @@ struct dsdn_ordered *dsdn_ring_new(const struct dsdn_table *t)
 int dsdn_ring_reserve(const struct dsdn_table *t, uint32_t rows, struct dsdn_error *error)
 {
     if (rows > UINT32_MAX / t->ring_points)
-        return dsdn_fail(error, DSDN_E_NO_MEMORY, "the ring of table %s is full: %u rows", t->desc->name, rows);
+        return dsdn_fail(error, DSDN_E_NO_MEMORY, "the ring of table %s is full: %u rows", t->desc->name,
+                         rows);
     uint32_t all = rows * t->ring_points, cnt = dsdn_ordered_count(t->ring);
     return dsdn_ordered_reserve(t->ring, all > cnt ? all - cnt : 0, error);
 }
@@ -65,7 +74,10 @@ static void change(struct dsdn_table *t, uint32_t row,
     t->on_ring[row / 64] ^= (uint64_t)1 << row % 64;
 }
 
-static bool on_ring(const struct dsdn_table *t, uint32_t row) { return t->on_ring[row / 64] >> row % 64 & 1; }
+static bool on_ring(const struct dsdn_table *t, uint32_t row)
+{
+    return t->on_ring[row / 64] >> row % 64 & 1;
+}
 
 void dsdn_ring_leave(struct dsdn_table *t, uint32_t row)
 {
@@ -106,4 +118,7 @@ uint32_t dsdn_ring_next(struct dsdn_ring_walk *w)
     return number / w->table->ring_points;
 }
 
-uint32_t dsdn_ring_places(const struct dsdn_table *t) { return dsdn_ordered_count(t->ring); }
+uint32_t dsdn_ring_places(const struct dsdn_table *t)
+{
+    return dsdn_ordered_count(t->ring);
+}

@@ -15,8 +15,8 @@ struct dsdn_state {
     bool settling;      /* some table has rows to return into its ordered indexes */
     struct dsdn_old_value *old_values; /* first-touch value hashes of this batch, when fingerprint */
     uint32_t old_cnt, old_cap;
-    /* Values of log/parameters.def by index, defaults at first: what the rows of `parameter` say.  Whoever writes such a
-     * row brings this up to date (the engine does). */
+    /* Values of log/parameters.def by index, defaults at first: what the rows of `parameter` say.  Whoever
+     * writes such a row brings this up to date (the engine does). */
     int64_t parameters[DSDN_STATE_PARAMETERS_MAX];
     bool failed;        /* an allocation inside fingerprinting failed; reported at the end of the batch */
 };

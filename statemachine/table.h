@@ -196,8 +196,8 @@ static inline bool dsdn_table_live(const struct dsdn_table *t, uint32_t row)
 void dsdn_table_mark(struct dsdn_table *t, uint32_t row);
 
 /* dsdn_table_edit hands out a row for writing.  The key and the columns of ordered indexes must not change
- * through it, nor the column of a ring; dsdn_table_edit_indexed is for those: it takes the row out of its ordered
- * indexes until dsdn_state_settle, which also brings its places on the ring up to date. */
+ * through it, nor the column of a ring; dsdn_table_edit_indexed is for those: it takes the row out of its
+ * ordered indexes until dsdn_state_settle, which also brings its places on the ring up to date. */
 static inline void *dsdn_table_edit(struct dsdn_table *t, uint32_t row, uint32_t row_size)
 {
     if (t->track) dsdn_table_mark(t, row);
@@ -259,9 +259,9 @@ struct dsdn_walk {
  * with it (prefix_len 0: all rows). */
 void dsdn_walk_begin(struct dsdn_walk *w, const struct dsdn_table *t, uint32_t index, const uint8_t *prefix,
                      uint32_t prefix_len);
-/* dsdn_walk_seek starts further on: at the first row whose index key is >= the from_len bytes at `from` (zero-extended;
- * at most the length of an index key), and ends as dsdn_walk_begin does, after the last that begins with prefix.  `from`
- * begins with prefix itself. */
+/* dsdn_walk_seek starts further on: at the first row whose index key is >= the from_len bytes at `from`
+ * (zero-extended; at most the length of an index key), and ends as dsdn_walk_begin does, after the last that
+ * begins with prefix.  `from` begins with prefix itself. */
 void dsdn_walk_seek(struct dsdn_walk *w, const struct dsdn_table *t, uint32_t index, const uint8_t *prefix,
                     uint32_t prefix_len, const uint8_t *from, uint32_t from_len);
 /* dsdn_walk_next returns the next row, or DSDN_NO_ROW at the end. */

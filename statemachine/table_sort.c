@@ -12,8 +12,9 @@ struct entry {
 
 struct order {
     const struct dsdn_table *table;
-    uint32_t index; /* DSDN_INDEX_MAX: by primary key; PLACES: not rows but their places on the ring, by place */
-    uint32_t len;   /* of its keys */
+    uint32_t
+        index; /* DSDN_INDEX_MAX: by primary key; PLACES: not rows but their places on the ring, by place */
+    uint32_t len; /* of its keys */
 };
 
 enum { PLACES = DSDN_INDEX_MAX + 1, INDEX_KEY_MAX = 2 * DSDN_KEY_MAX + 256, FEW = 32 };
@@ -22,8 +23,10 @@ enum { PLACES = DSDN_INDEX_MAX + 1, INDEX_KEY_MAX = 2 * DSDN_KEY_MAX + 256, FEW 
 static const uint8_t *key_of(const struct order *o, uint32_t row, uint8_t *buffer)
 {
     if (o->index == DSDN_INDEX_MAX) return dsdn_row_at(o->table, row, o->table->desc->row_size);
-    if (o->index == PLACES) dsdn_ring_key(o->table, row, buffer);
-    else dsdn_index_key(o->table, o->index, row, buffer);
+    if (o->index == PLACES)
+        dsdn_ring_key(o->table, row, buffer);
+    else
+        dsdn_index_key(o->table, o->index, row, buffer);
     return buffer;
 }
 
@@ -156,6 +159,7 @@ int dsdn_table_index_all(struct dsdn_table *t, struct dsdn_error *error)
     const struct order o = {t, PLACES, dsdn_ring_key_len(t)};
     rc = build(&o, t->ring, error);
     for (uint32_t row = 0; !rc && row < t->row_end; row++)
-        if (dsdn_table_live(t, row) && dsdn_ring_wants(t, row)) t->on_ring[row / 64] |= (uint64_t)1 << row % 64;
+        if (dsdn_table_live(t, row) && dsdn_ring_wants(t, row))
+            t->on_ring[row / 64] |= (uint64_t)1 << row % 64;
     return rc;
 }

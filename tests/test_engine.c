@@ -207,6 +207,28 @@ static void test_takeover(void **state)
     log_close(&l);
 }
 
+/* How many must sign is what the head says of the present set. */
+static void test_takeover_percentages(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t percent;
+        unsigned needed; /* of 4; 5: no number is enough */
+    } cases[] = {{67, 3}, {75, 3}, {76, 4}, {100, 4}, {0, 5}};
+    struct log l;
+    struct dsdn_sign_key heir = key_of(77);
+    log_open(&l, &(struct log_options){.catalogue = &dsdn_catalogue, .members = 4});
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (unsigned signers = 1; signers <= 4; signers++) {
+            dsdn_sys_head_edit(dsdn_engine_state_for_restore(l.engine), 0)->quorum_pct = cases[i].percent;
+            replace_authority(&l, heir.public_key);
+            assert_int_equal(judge_takeover(&l, signers, NULL),
+                             signers >= cases[i].needed ? DSDN_OK : DSDN_E_SIGNATURE);
+            log_begin(&l);
+        }
+    log_close(&l);
+}
+
 /* Anybody's bundle may hold AuthorityReplaced: it is refused as an event, and asks for no memory.  Were the batch invalid,
  * one direct bundle, which batches must include, would halt the log. */
 static void test_takeover_event_in_a_strangers_bundle(void **state)
@@ -1186,7 +1208,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_chain),
         cmocka_unit_test(test_authority),
-        cmocka_unit_test(test_takeover),
+        cmocka_unit_test(test_takeover), cmocka_unit_test(test_takeover_percentages),
         cmocka_unit_test(test_takeover_event_in_a_strangers_bundle),
         cmocka_unit_test(test_time_without_primary),
         cmocka_unit_test(test_time_with_primary),

@@ -322,7 +322,7 @@ static void test_operators(void **state)
         const struct dsdn_parameter_desc *rule = dsdn_parameter_rule(name, 46);
         assert_true(rule && rule->value == 0 && rule->least == 0 && rule->most == 1);
         assert_null(dsdn_parameter_find(name, 46)); /* no row of the table */
-        for (uint32_t i = 0; i < 46; i++) { /* any digit replaced: another address, or none */
+        for (uint32_t i = 0; i < 46; i++) {         /* any digit replaced: another address, or none */
             char other[DSDN_OPERATOR_NAME];
             static const char signs[] = "+/= .\n";
             memcpy(other, name, sizeof other);
@@ -349,7 +349,8 @@ static void test_operators(void **state)
     CHANGED("op:ADDRESS is 2; allowed are 0 to 1", g.params = put_param(bytes, none, name, 2));
     CHANGED("params[1] (op:ADDRESS) is not behind", one = put_param(bytes, none, name, 1);
             g.params = put_param(bytes, one, name, 0));
-    CHANGED("params[1] (max_validators) is not behind", g.params = put_param(bytes, one, "max_validators", 5));
+    CHANGED("params[1] (max_validators) is not behind",
+            g.params = put_param(bytes, one, "max_validators", 5));
     CHANGED(NULL, g.params = put_param(bytes, one, "origin_lag_max", 60));
     one = put_param(bytes, none, "max_validators", 5);
     CHANGED(NULL, g.params = put_param(bytes, one, name, 1));
