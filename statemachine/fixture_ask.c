@@ -1,4 +1,5 @@
-/* fixture_ask.c: what a story lets the state tell it: which nodes placement chooses, from whom a chunk is copied. */
+/* fixture_ask.c: what a story lets the state tell it: which nodes placement chooses, from whom a chunk is
+ * copied. */
 #include "statemachine/fixture_parser.h"
 
 #include <stdlib.h>
@@ -14,8 +15,8 @@ static int replay_to(const struct dsdn_story *s, uint32_t batch, uint32_t line, 
     if (rc) return rc;
     rc = dsdn_story_begin(s, NULL, engine, &why);
     for (uint32_t i = 0; !rc && i < cnt; i++)
-        rc = dsdn_story_deliver(*engine, &prepared, &s->batches[chain[i]].bytes, &s->batches[chain[i]].certificate,
-                                &why);
+        rc = dsdn_story_deliver(*engine, &prepared, &s->batches[chain[i]].bytes,
+                                &s->batches[chain[i]].certificate, &why);
     dsdn_prepared_free(&prepared);
     free(chain);
     return rc ? dsdn_story_fail(s, line, rc == DSDN_E_NO_MEMORY ? rc : DSDN_E_MALFORMED, error,
@@ -23,9 +24,9 @@ static int replay_to(const struct dsdn_story *s, uint32_t batch, uint32_t line, 
               : DSDN_OK;
 }
 
-int dsdn_story_ask(const struct dsdn_story *s, uint32_t batch, uint64_t now, uint32_t line, const char *question,
-                   const uint8_t about[32], uint8_t (*answers)[32], uint32_t most, uint32_t *cnt,
-                   struct dsdn_error *error)
+int dsdn_story_ask(const struct dsdn_story *s, uint32_t batch, uint64_t now, uint32_t line,
+                   const char *question, const uint8_t about[32], uint8_t (*answers)[32], uint32_t most,
+                   uint32_t *cnt, struct dsdn_error *error)
 {
     struct dsdn_engine *engine = NULL;
     *cnt = 0;
@@ -37,8 +38,8 @@ int dsdn_story_ask(const struct dsdn_story *s, uint32_t batch, uint64_t now, uin
     return rc;
 }
 
-/* plan %chunk NAME..., source %chunk NAME: names for the keys that the state answers with, after the newest batch and a
- * second later. */
+/* plan %chunk NAME..., source %chunk NAME: names for the keys that the state answers with, after the newest
+ * batch and a second later. */
 static int name_answers(struct dsdn_parser *p, const char *question, struct dsdn_word rest,
                         struct dsdn_error *error)
 {
@@ -49,7 +50,8 @@ static int name_answers(struct dsdn_parser *p, const char *question, struct dsdn
     if (rc) return rc;
     if (!dsdn_parser_word(&rest, &about) || !dsdn_story_hash32(p->s, about, hash))
         return dsdn_parser_fail(p, error, "of which chunk", about);
-    uint64_t now = p->s->tip == DSDN_STORY_NONE ? DSDN_STORY_BEGIN_MS : p->s->batches[p->s->tip].header.time_ms;
+    uint64_t now =
+        p->s->tip == DSDN_STORY_NONE ? DSDN_STORY_BEGIN_MS : p->s->batches[p->s->tip].header.time_ms;
     rc = dsdn_story_ask(p->s, p->s->tip, now + 1000, p->line, question, hash, answers, 16, &cnt, error);
     uint32_t named = 0;
     for (; !rc && dsdn_parser_word(&rest, &name); named++) {

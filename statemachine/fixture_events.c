@@ -294,7 +294,8 @@ int dsdn_parser_read_event(struct dsdn_parser *p, struct dsdn_word rest, struct 
     const struct dsdn_event_desc *desc = event_line(p, &rest, &json, error);
     if (!desc) return DSDN_E_MALFORMED;
     struct dsdn_story_payload payload = {
-        desc, desc->version, p->draft.author, p->draft.bundle.nonce, p->draft.batch.header.time_ms, p->line, p->draft.batch.parent};
+        desc,    desc->version,        p->draft.author, p->draft.bundle.nonce, p->draft.batch.header.time_ms,
+        p->line, p->draft.batch.parent};
     dsdn_outcome before = p->draft.expected;
     while (dsdn_parser_word(&rest, &w)) {
         uint32_t version;

@@ -1,5 +1,5 @@
-/* fixture_facts.c: what follows from the events of a story: chain hashes of audit logs, quorum sets; and the bytes of
- * evidence. */
+/* fixture_facts.c: what follows from the events of a story: chain hashes of audit logs, quorum sets; and the
+ * bytes of evidence. */
 #include "statemachine/fixture_story.h"
 
 #include "log/events.h"
@@ -43,8 +43,8 @@ static int learn_set(struct dsdn_story *s, uint32_t id, const struct dsdn_list *
     return DSDN_OK;
 }
 
-int dsdn_story_learn(struct dsdn_story *s, const struct dsdn_story_payload *p, const struct dsdn_buffer *payload,
-                     struct dsdn_error *error)
+int dsdn_story_learn(struct dsdn_story *s, const struct dsdn_story_payload *p,
+                     const struct dsdn_buffer *payload, struct dsdn_error *error)
 {
     struct dsdn_ev_audit_record_posted record;
     struct dsdn_ev_quorum_validator_set_declared set;
@@ -191,7 +191,8 @@ static size_t word_vote(const struct dsdn_story *s, struct dsdn_word w, uint8_t 
     return put_vote(s, key, (uint32_t)set, sequence, batch, wrong, out);
 }
 
-/* twice:KEY:SET:SEQUENCE:HASH:HASH[:wrong]: set, sequence, and both votes, the lower hash first; wrong: the second. */
+/* twice:KEY:SET:SEQUENCE:HASH:HASH[:wrong]: set, sequence, and both votes, the lower hash first; wrong: the
+ * second. */
 static size_t word_twice(const struct dsdn_story *s, struct dsdn_word w, uint8_t *out)
 {
     struct parts p = split(w);
@@ -218,14 +219,14 @@ static size_t word_plain(const struct dsdn_story *s, struct dsdn_word w, uint8_t
     return w.len % 2 == 0 && w.len / 2 <= WORD_MAX && dsdn_hex_decode(w.at, w.len / 2, out) ? w.len / 2 : 0;
 }
 
-int dsdn_story_bytes(const struct dsdn_story *s, uint32_t line, struct dsdn_word words, struct dsdn_buffer *out,
-                     struct dsdn_error *error)
+int dsdn_story_bytes(const struct dsdn_story *s, uint32_t line, struct dsdn_word words,
+                     struct dsdn_buffer *out, struct dsdn_error *error)
 {
     static const struct {
         const char *prefix;
         size_t (*put)(const struct dsdn_story *s, struct dsdn_word w, uint8_t *out);
     } forms[] = {
-        {"path:", word_path},   {"u16:", word_number}, {"u32:", word_number},  {"u64:", word_number},
+        {"path:", word_path},     {"u16:", word_number}, {"u32:", word_number},  {"u64:", word_number},
         {"served:", word_served}, {"vote:", word_vote},  {"twice:", word_twice}, {"", word_plain},
     };
     uint8_t bytes[WORD_MAX];

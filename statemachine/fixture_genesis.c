@@ -72,7 +72,8 @@ static int by_name(const void *a, const void *b)
 }
 
 /* Those of the catalogue and those that list operators, in the order of their names. */
-static void put_parameters(struct dsdn_text *t, const struct dsdn_story *s, const struct dsdn_story_network *n)
+static void put_parameters(struct dsdn_text *t, const struct dsdn_story *s,
+                           const struct dsdn_story_network *n)
 {
     struct parameter all[DSDN_PARAMETER_CNT + 64];
     uint32_t cnt = 0;

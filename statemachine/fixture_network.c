@@ -200,7 +200,8 @@ static int read_account(struct dsdn_parser *p, struct dsdn_word rest, struct dsd
         return dsdn_parser_fail(p, error, "too many accounts", name);
     n->accounts[n->account_cnt].name = key;
     if (!dsdn_parser_word(&rest, &amount) || !dsdn_story_amount(amount, &n->accounts[n->account_cnt].units))
-        return dsdn_parser_fail(p, error, "write `account NAME AMOUNT [vest=START,CLIFF,LENGTH] [pool=N]`", amount);
+        return dsdn_parser_fail(p, error, "write `account NAME AMOUNT [vest=START,CLIFF,LENGTH] [pool=N]`",
+                                amount);
     n->account_cnt++;
     return dsdn_parser_attributes(p, rest, attributes, error);
 }

@@ -1,5 +1,5 @@
-/* fixture_parse.c: a story as lines and words, and which of its lines is read by whom.  docs/fixtures.md has the
- * grammar; fixture_network.c reads what stands before the first batch, fixture_steps.c the batches. */
+/* fixture_parse.c: a story as lines and words, and which of its lines is read by whom.  docs/fixtures.md has
+ * the grammar; fixture_network.c reads what stands before the first batch, fixture_steps.c the batches. */
 #include "statemachine/fixture_parser.h"
 
 #include "log/io.h"

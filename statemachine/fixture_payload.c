@@ -1,4 +1,5 @@
-/* fixture_payload.c: payloads of a story: JSON whose strings may use names (docs/fixtures.md, "In payloads"). */
+/* fixture_payload.c: payloads of a story: JSON whose strings may use names (docs/fixtures.md, "In payloads").
+ */
 #include "statemachine/fixture_story.h"
 
 #include <stdio.h>
@@ -11,7 +12,8 @@ struct expansion {
     uint32_t unsigned_len;
     bool signatures;        /* there are some */
     struct dsdn_word field; /* of the payload, where the text stands */
-    const struct dsdn_field *at; /* its description; NULL deeper inside the payload, or when there is no such field */
+    const struct dsdn_field
+        *at; /* its description; NULL deeper inside the payload, or when there is no such field */
     struct dsdn_text *out;
 };
 
@@ -56,7 +58,8 @@ static int put_signature(struct expansion *x, struct dsdn_word w, struct dsdn_er
         colon && dsdn_word_is((struct dsdn_word){colon, name.len - (size_t)(colon - name.at)}, ":wrong");
     if (colon) name.len = (size_t)(colon - name.at);
     uint32_t key = dsdn_story_find(x->s, name, DSDN_STORY_KEY);
-    return key == DSDN_STORY_NONE || (colon && !wrong) ? unknown(x, w, error) : put_signed(x, key, wrong, error);
+    return key == DSDN_STORY_NONE || (colon && !wrong) ? unknown(x, w, error)
+                                                       : put_signed(x, key, wrong, error);
 }
 
 /* ---- lists in short: names with blanks between them ---- */
@@ -107,8 +110,8 @@ static int put_keys(struct expansion *x, struct dsdn_word list, struct dsdn_erro
     return rc;
 }
 
-/* "ada/vera bert/vera": seats with shares 1, 2, ...; the share is the member's own key, and without a slash he backs
- * himself. */
+/* "ada/vera bert/vera": seats with shares 1, 2, ...; the share is the member's own key, and without a slash
+ * he backs himself. */
 static int put_members(struct expansion *x, struct dsdn_word list, struct dsdn_error *error)
 {
     struct dsdn_word w;

@@ -17,7 +17,7 @@
 #define DSDN_STORY_BEGIN_MS  1767225600000ull /* genesis_time of every story: 2026-01-01 00:00 UTC */
 #define DSDN_STORY_HEIGHT_MS 6000u            /* time between two made-up headers of a primary */
 #define DSDN_STORY_TOKEN     100000000ull     /* base units of a token */
-#define DSDN_STORY_PATH_MAX  13u              /* hashes of a path: a leaf and log2(DSDN_STORY_LEAVES) siblings */
+#define DSDN_STORY_PATH_MAX  13u /* hashes of a path: a leaf and log2(DSDN_STORY_LEAVES) siblings */
 
 enum dsdn_story_kind { DSDN_STORY_KEY = '$', DSDN_STORY_HASH = '%', DSDN_STORY_TREE = '^' };
 
@@ -56,7 +56,7 @@ struct dsdn_story_batch {
 };
 
 /* What a story knows from its own events, as it says that they are applied: the newest comes last. */
-struct dsdn_story_record { /* AuditRecordPosted */
+struct dsdn_story_record {        /* AuditRecordPosted */
     uint8_t author[32], hash[32]; /* chain hash after it */
     uint64_t seq;
 };
@@ -143,7 +143,8 @@ bool dsdn_story_amount(struct dsdn_word w, uint64_t *units);
 /* dsdn_story_hash32 reads "$alice", "%photo", "%tree.root", "%tree.leaf.2" or 64 hex digits. */
 bool dsdn_story_hash32(const struct dsdn_story *s, struct dsdn_word w, uint8_t out[32]);
 
-/* dsdn_story_path reads "TREE:LEAF": the leaf's hash, then its siblings upwards, at most DSDN_STORY_PATH_MAX. */
+/* dsdn_story_path reads "TREE:LEAF": the leaf's hash, then its siblings upwards, at most DSDN_STORY_PATH_MAX.
+ */
 bool dsdn_story_path(const struct dsdn_story *s, struct dsdn_word w, uint8_t (*path)[32], uint32_t *cnt);
 
 /* dsdn_story_named copies text to out with names in place of the hashes and keys that have one. */
@@ -167,29 +168,29 @@ int dsdn_story_encode(const struct dsdn_story *s, const struct dsdn_story_payloa
 
 /* ---- fixture_facts.c ---- */
 
-/* dsdn_story_learn takes note of an event that the story says is applied; dsdn_story_learn_genesis of the quorum set
- * of the genesis. */
+/* dsdn_story_learn takes note of an event that the story says is applied; dsdn_story_learn_genesis of the
+ * quorum set of the genesis. */
 int dsdn_story_learn_genesis(struct dsdn_story *s, struct dsdn_error *error);
-int dsdn_story_learn(struct dsdn_story *s, const struct dsdn_story_payload *p, const struct dsdn_buffer *payload,
-                     struct dsdn_error *error);
+int dsdn_story_learn(struct dsdn_story *s, const struct dsdn_story_payload *p,
+                     const struct dsdn_buffer *payload, struct dsdn_error *error);
 
-/* dsdn_story_audit reads "NAME" or "NAME:SEQ": the chain hash after the newest record of an author, or after his
- * newest record of that number; zero bytes before his first. */
+/* dsdn_story_audit reads "NAME" or "NAME:SEQ": the chain hash after the newest record of an author, or after
+ * his newest record of that number; zero bytes before his first. */
 bool dsdn_story_audit(const struct dsdn_story *s, struct dsdn_word w, uint8_t out[32]);
 
-/* dsdn_story_bytes reads the words of a field of bytes (docs/fixtures.md, "Bytes") and appends them to out. MALFORMED
- * names the word. */
-int dsdn_story_bytes(const struct dsdn_story *s, uint32_t line, struct dsdn_word words, struct dsdn_buffer *out,
-                     struct dsdn_error *error);
+/* dsdn_story_bytes reads the words of a field of bytes (docs/fixtures.md, "Bytes") and appends them to out.
+ * MALFORMED names the word. */
+int dsdn_story_bytes(const struct dsdn_story *s, uint32_t line, struct dsdn_word words,
+                     struct dsdn_buffer *out, struct dsdn_error *error);
 
 /* ---- fixture_ask.c ---- */
 
-/* dsdn_story_ask has the catalogue answer a question about the state after a batch (or genesis: NONE), as far as the
- * story is compiled.  answers has room for `most`; MALFORMED when the catalogue knows no such question or a batch on
- * the way does not become what the story says. */
-int dsdn_story_ask(const struct dsdn_story *s, uint32_t batch, uint64_t now, uint32_t line, const char *question,
-                   const uint8_t about[32], uint8_t (*answers)[32], uint32_t most, uint32_t *cnt,
-                   struct dsdn_error *error);
+/* dsdn_story_ask has the catalogue answer a question about the state after a batch (or genesis: NONE), as far
+ * as the story is compiled.  answers has room for `most`; MALFORMED when the catalogue knows no such question
+ * or a batch on the way does not become what the story says. */
+int dsdn_story_ask(const struct dsdn_story *s, uint32_t batch, uint64_t now, uint32_t line,
+                   const char *question, const uint8_t about[32], uint8_t (*answers)[32], uint32_t most,
+                   uint32_t *cnt, struct dsdn_error *error);
 
 /* dsdn_story_alias gives the key whose public half this is another name. */
 int dsdn_story_alias(struct dsdn_story *s, struct dsdn_word name, const uint8_t public_key[32], uint32_t line,
@@ -200,9 +201,9 @@ int dsdn_story_alias(struct dsdn_story *s, struct dsdn_word name, const uint8_t 
 /* What the lines before the first batch say about the network. */
 struct dsdn_story_network {
     struct dsdn_word id, chain, version;
-    uint64_t start; /* height */
+    uint64_t start;       /* height */
     uint32_t coordinator; /* name of the authority's key: with a committee its group key */
-    uint32_t level; /* feature level */
+    uint32_t level;       /* feature level */
     uint32_t founders[64], validators[64], quorum[64], emergency[1], allowed[64]; /* names */
     uint32_t founder_cnt, founder_m, validator_cnt, quorum_cnt, quorum_pct, emergency_cnt, allowed_cnt;
     uint64_t stakes[64]; /* of the validators, base units */

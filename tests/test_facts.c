@@ -1,5 +1,5 @@
-/* Facts of operation (committees, quorum sets, fallback, audit): what no story can show.  Sizes at their bounds, times at
- * the end of their range, and rows of a checkpoint that nobody verified. */
+/* Facts of operation (committees, quorum sets, fallback, audit): what no story can show.  Sizes at their
+ * bounds, times at the end of their range, and rows of a checkpoint that nobody verified. */
 #include "tests/engine_util.h"
 
 #include "log/hash.h"
@@ -127,7 +127,8 @@ static void committees_are_as_large_as_lists(void **state)
     assert_int_equal(apply(w, dsdn_EVENT_committee_formed, &e), DSDN_UNMET(AUTHORITY_SHAPE));
 }
 
-/* Seats with gaps, behind the last one, and without their committee: whatever there was, what was formed is there. */
+/* Seats with gaps, behind the last one, and without their committee: whatever there was, what was formed is
+ * there. */
 static void seats_with_gaps_are_replaced(void **state)
 {
     static const uint16_t places[] = {1, 2, 254, 300, 65535};
@@ -149,7 +150,8 @@ static void seats_with_gaps_are_replaced(void **state)
             uint8_t key[10] = {[7] = 1, [9] = (uint8_t)i};
             uint32_t row = dsdn_sys_committee_member_find(w->s, key);
             assert_int_not_equal(row, DSDN_NO_ROW);
-            assert_memory_equal(dsdn_sys_committee_member_at(w->s, row)->coordinator_id, w->keys[i].public_key, 32);
+            assert_memory_equal(dsdn_sys_committee_member_at(w->s, row)->coordinator_id,
+                                w->keys[i].public_key, 32);
         }
         assert_int_equal(w->s->tables[dsdn_sys_TABLE_committee].live_cnt, 1);
     }
@@ -217,7 +219,8 @@ static void quorum_make(struct world *w, uint32_t set, uint32_t n, uint8_t perce
 }
 
 /* Approvals by keys 1 to n over the event. */
-static struct dsdn_list approvals(struct world *w, struct dsdn_ev_quorum_validator_set_declared *e, uint32_t n)
+static struct dsdn_list approvals(struct world *w, struct dsdn_ev_quorum_validator_set_declared *e,
+                                  uint32_t n)
 {
     static uint8_t items[SEATS * APPROVAL_LEN], payload[PAYLOAD_ROOM];
     const struct dsdn_event_desc *desc = &dsdn_event_table.events[dsdn_EVENT_quorum_validator_set_declared];
@@ -227,9 +230,10 @@ static struct dsdn_list approvals(struct world *w, struct dsdn_ev_quorum_validat
     for (uint32_t i = 0; i < n; i++) memcpy(items + (size_t)i * APPROVAL_LEN, w->keys[i + 1].public_key, 32);
     e->approvals = (struct dsdn_list){items, n, n * APPROVAL_LEN};
     log_must(&w->log, dsdn_event_encode(desc, 1, e, payload, sizeof payload, &len, &w->log.error));
-    log_must(&w->log, dsdn_embedded_message(desc, 1, "approvals", w->c.genesis, w->c.author, w->c.nonce, payload,
-                                            len, digest, &w->log.error));
-    for (uint32_t i = 0; i < n; i++) dsdn_sign(&w->keys[i + 1], digest, items + (size_t)i * APPROVAL_LEN + 32);
+    log_must(&w->log, dsdn_embedded_message(desc, 1, "approvals", w->c.genesis, w->c.author, w->c.nonce,
+                                            payload, len, digest, &w->log.error));
+    for (uint32_t i = 0; i < n; i++)
+        dsdn_sign(&w->keys[i + 1], digest, items + (size_t)i * APPROVAL_LEN + 32);
     return e->approvals;
 }
 
@@ -265,7 +269,8 @@ static void quorums_are_as_large_as_lists(void **state)
     assert_int_equal(w->s->tables[dsdn_sys_TABLE_quorum_member].live_cnt, 1);
 }
 
-/* The id behind the last one is the emergency set's: no set may take it, and none may take its members over. */
+/* The id behind the last one is the emergency set's: no set may take it, and none may take its members over.
+ */
 static void the_last_quorum_set_stays(void **state)
 {
     struct world *w = *state;
@@ -340,7 +345,8 @@ static void audit_logs_at_the_end_of_their_numbers(void **state)
     for (; e.seq < 3; e.seq++) {
         audit_hash(&e, hash);
         assert_int_equal(apply(w, dsdn_EVENT_audit_record_posted, &e), DSDN_RESULT(OK));
-        struct dsdn_row_audit_chain *row = dsdn_audit_chain_edit(w->s, dsdn_audit_chain_find(w->s, w->c.author));
+        struct dsdn_row_audit_chain *row =
+            dsdn_audit_chain_edit(w->s, dsdn_audit_chain_find(w->s, w->c.author));
         assert_memory_equal(row->head, hash, 32);
         assert_int_equal(row->next_seq, e.seq + 1);
         memcpy(prev, hash, 32);
@@ -361,7 +367,8 @@ static void audit_logs_at_the_end_of_their_numbers(void **state)
     /* A seat of the authority's epoch makes one, a seat of another epoch none. */
     for (uint64_t epoch = 1; epoch < 4; epoch++) {
         uint32_t seat = seat_insert(w, epoch, 9);
-        memcpy(dsdn_sys_committee_member_edit(w->s, seat)->coordinator_id, w->keys[epoch == 2 ? 0 : 1].public_key, 32);
+        memcpy(dsdn_sys_committee_member_edit(w->s, seat)->coordinator_id,
+               w->keys[epoch == 2 ? 0 : 1].public_key, 32);
         dsdn_sys_head_edit(w->s, 0)->authority_epoch = epoch;
         assert_int_equal(apply(w, dsdn_EVENT_audit_record_posted, &e),
                          epoch == 2 ? DSDN_UNMET(AUDIT_SEQUENCE) : DSDN_RESULT(NOT_AUTHORISED));

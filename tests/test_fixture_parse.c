@@ -28,14 +28,14 @@
 #define SHOWS(words)                                                                                         \
     "event SlashEvidenceSubmitted {\"target\": \"$node1\", \"kind\": 2, \"evidence\": \"" words "\"}\n"
 #define POSTS(prev)                                                                                          \
-    "event AuditRecordPosted {\"log_type\": 1, \"ref\": \"%tls\", \"seq\": \"7\", \"prev\": \"" prev              \
+    "event AuditRecordPosted {\"log_type\": 1, \"ref\": \"%tls\", \"seq\": \"7\", \"prev\": \"" prev         \
     "\", \"body_hash\": \"%tree.root\"}\n"
 #define NAMES(members, approvals)                                                                            \
-    "event QuorumValidatorSetDeclared {\"set_id\": 1, \"members\": \"" members                                 \
+    "event QuorumValidatorSetDeclared {\"set_id\": 1, \"members\": \"" members                               \
     "\", \"threshold_pct\": 67, \"approvals\": \"" approvals "\"}\n"
 #define FORMS(members)                                                                                       \
-    "event CommitteeFormed {\"epoch\": \"1\", \"members\": \"" members                                         \
-    "\", \"threshold\": 1, \"group_public\": \"$olga\", \"epoch_start\": \"0\", \"duration_s\": 1, "            \
+    "event CommitteeFormed {\"epoch\": \"1\", \"members\": \"" members                                       \
+    "\", \"threshold\": 1, \"group_public\": \"$olga\", \"epoch_start\": \"0\", \"duration_s\": 1, "         \
     "\"method\": 1, \"seed\": \"%tls\"}\n"
 
 static int compile(struct dsdn_story *s, const char *text, struct dsdn_error *error)
@@ -144,8 +144,10 @@ static void refuses_what_is_no_story(void **state)
         {BEGIN "plan %tls\n", "give the nodes names"},
         {BEGIN "plan %tls first\n", "the state names no more nodes: \"first\""},
         {BEGIN "source %tls from\n", "the state names no more nodes"},
-        {BEGIN "batch\ndamage cut=1\nplan %tls first\n", "the batches before it are not what the story says: "},
-        {BEGIN "batch\nbundle author=olga\n" SENDS("\"five\""), "\"five\": no such name, or not of this form"},
+        {BEGIN "batch\ndamage cut=1\nplan %tls first\n",
+         "the batches before it are not what the story says: "},
+        {BEGIN "batch\nbundle author=olga\n" SENDS("\"five\""),
+         "\"five\": no such name, or not of this form"},
         {BEGIN "batch\nbundle author=olga\n" SENDS("\"1.123456789\""), "\"1.123456789\": no such name"},
         {BEGIN "batch\nbundle author=olga\n" SHOWS("served:olga:%tls:1"), "\"served:olga:%tls:1\": no such"},
         {BEGIN "batch\nbundle author=olga\n" SHOWS("served:tls:%tls:1:%tls"), "no such name"},
@@ -350,15 +352,18 @@ static void the_lines_of_the_network_make_its_genesis(void **state)
     struct dsdn_story s;
     char name[DSDN_OPERATOR_NAME];
     (void)state;
-    compile_good(&s, BEGIN "keys zoe\nlevel 2\naccount olga 1.5 vest=1h,60,2m pool=3\naccount node1 7u\nvalidators node1 node2\n"
-                           "stake node2 9u\nquorum 80% olga zoe\nallow olga\nparameter gate_pilot 1\nparameter "
-                           "attest_every 5\ncommittee zoe of olga/node2 node1\nbatch\n");
+    compile_good(
+        &s, BEGIN
+        "keys zoe\nlevel 2\naccount olga 1.5 vest=1h,60,2m pool=3\naccount node1 7u\nvalidators node1 node2\n"
+        "stake node2 9u\nquorum 80% olga zoe\nallow olga\nparameter gate_pilot 1\nparameter "
+        "attest_every 5\ncommittee zoe of olga/node2 node1\nbatch\n");
     const struct dsdn_ev_genesis_declared *g = &s.genesis.event;
     assert_int_equal(g->feature_level, 2);
     assert_int_equal(g->quorum_threshold_pct, 80);
     assert_int_equal(g->quorum_members.count, 2);
     struct dsdn_rec_allocation a;
-    const uint8_t *p = dsdn_get_allocation(g->allocations.items, g->allocations.items + g->allocations.len, &a);
+    const uint8_t *p =
+        dsdn_get_allocation(g->allocations.items, g->allocations.items + g->allocations.len, &a);
     assert_memory_equal(a.account, s.names[1].hash, 32);
     assert_int_equal(a.amount.units, 150000000);
     assert_int_equal(a.vest_start, DSDN_STORY_BEGIN_MS + 3600000);
@@ -406,7 +411,8 @@ static void encode(const struct dsdn_story *s, const char *event, const char *js
     const struct dsdn_event_desc *desc = &dsdn_event_table.events[dsdn_event_named(&dsdn_event_table, event)];
     struct dsdn_story_payload p = {desc, desc->version, s->names[1].hash, 5, 0, 1, DSDN_STORY_NONE};
     *out = (struct dsdn_buffer){0};
-    if (dsdn_story_encode(s, &p, (struct dsdn_word){json, strlen(json)}, out, &error)) fail_msg("%s", error.message);
+    if (dsdn_story_encode(s, &p, (struct dsdn_word){json, strlen(json)}, out, &error))
+        fail_msg("%s", error.message);
 }
 
 static void lists_in_short_are_lists(void **state)
@@ -416,19 +422,26 @@ static void lists_in_short_are_lists(void **state)
     } cases[] = {
         /* the keys of olga, node2 and node1 ascend in this order: 0b.., 13.., bb.. */
         {"QuorumValidatorSetDeclared",
-         "{\"set_id\": 1, \"members\": \"olga  node2 node1\", \"threshold_pct\": 67, \"approvals\": \"olga node1\"}",
+         "{\"set_id\": 1, \"members\": \"olga  node2 node1\", \"threshold_pct\": 67, \"approvals\": \"olga "
+         "node1\"}",
          "{\"set_id\": 1, \"members\": [\"$olga\", \"$node2\", \"$node1\"], \"threshold_pct\": 67, "
-         "\"approvals\": [{\"id\": \"$olga\", \"signature\": \"sign:olga\"}, {\"id\": \"$node1\", \"signature\": "
+         "\"approvals\": [{\"id\": \"$olga\", \"signature\": \"sign:olga\"}, {\"id\": \"$node1\", "
+         "\"signature\": "
          "\"sign:node1\"}]}"},
-        {"QuorumValidatorSetDeclared", "{\"set_id\": 1, \"members\": \"\", \"threshold_pct\": 67, \"approvals\": \"\"}",
+        {"QuorumValidatorSetDeclared",
+         "{\"set_id\": 1, \"members\": \"\", \"threshold_pct\": 67, \"approvals\": \"\"}",
          "{\"set_id\": 1, \"members\": [], \"threshold_pct\": 67, \"approvals\": []}"},
         {"AuthorityReplaced",
-         "{\"publisher\": null, \"committee\": \"olga node1/node2\", \"threshold\": 2, \"group_public\": null}",
+         "{\"publisher\": null, \"committee\": \"olga node1/node2\", \"threshold\": 2, \"group_public\": "
+         "null}",
          "{\"publisher\": null, \"committee\": [{\"coordinator_id\": \"$olga\", \"validator_id\": \"$olga\", "
-         "\"share_public\": \"$olga\", \"share_index\": 1}, {\"coordinator_id\": \"$node1\", \"validator_id\": "
-         "\"$node2\", \"share_public\": \"$node1\", \"share_index\": 2}], \"threshold\": 2, \"group_public\": null}"},
+         "\"share_public\": \"$olga\", \"share_index\": 1}, {\"coordinator_id\": \"$node1\", "
+         "\"validator_id\": "
+         "\"$node2\", \"share_public\": \"$node1\", \"share_index\": 2}], \"threshold\": 2, "
+         "\"group_public\": null}"},
         {"Transfer", "{\"to\": \"$node1\", \"amount\": \"2.5t\", \"memo_hash\": null, \"max_fee\": \"3u\"}",
-         "{\"to\": \"$node1\", \"amount\": {\"asset\": 0, \"units\": \"250000000\"}, \"memo_hash\": null, \"max_fee\": "
+         "{\"to\": \"$node1\", \"amount\": {\"asset\": 0, \"units\": \"250000000\"}, \"memo_hash\": null, "
+         "\"max_fee\": "
          "{\"asset\": 0, \"units\": \"3\"}}"},
         {"SlashEvidenceSubmitted",
          "{\"target\": \"$node1\", \"kind\": 1, \"evidence\": \"u16:258  u32:1 u64:1 00fF %tls\"}",
@@ -444,7 +457,8 @@ static void lists_in_short_are_lists(void **state)
         struct dsdn_buffer brief, full;
         encode(&s, cases[i].event, cases[i].brief, &brief);
         encode(&s, cases[i].event, cases[i].full, &full);
-        if (brief.len != full.len || memcmp(brief.bytes, full.bytes, full.len) != 0) fail_msg("%s", cases[i].brief);
+        if (brief.len != full.len || memcmp(brief.bytes, full.bytes, full.len) != 0)
+            fail_msg("%s", cases[i].brief);
         dsdn_buffer_free(&brief);
         dsdn_buffer_free(&full);
     }
@@ -465,8 +479,10 @@ static void evidence_is_signed(void **state)
     const uint8_t *node = s.names[2].hash, *at;
     for (int wrong = 0; wrong < 2; wrong++) {
         encode(&s, "SlashEvidenceSubmitted",
-               wrong ? "{\"target\": \"$node1\", \"kind\": 2, \"evidence\": \"served:node1:%tls:3:%tree.root:wrong path:tree:3\"}"
-                     : "{\"target\": \"$node1\", \"kind\": 2, \"evidence\": \"served:node1:%tls:3:%tree.root path:tree:3\"}",
+               wrong ? "{\"target\": \"$node1\", \"kind\": 2, \"evidence\": "
+                       "\"served:node1:%tls:3:%tree.root:wrong path:tree:3\"}"
+                     : "{\"target\": \"$node1\", \"kind\": 2, \"evidence\": \"served:node1:%tls:3:%tree.root "
+                       "path:tree:3\"}",
                &out);
         assert_true(dsdn_decode_slash_evidence_submitted(out.bytes, out.bytes + out.len, 1, &e));
         at = e.evidence.bytes;
@@ -484,10 +500,13 @@ static void evidence_is_signed(void **state)
         assert_true(dsdn_leaf_path_valid(&path, 3, 5, hash[1]));
         dsdn_buffer_free(&out);
 
-        encode(&s, "SlashEvidenceSubmitted",
-               wrong ? "{\"target\": \"$node1\", \"kind\": 5, \"evidence\": \"twice:node1:2:9:%tls:%tree.root:wrong\"}"
-                     : "{\"target\": \"$node1\", \"kind\": 5, \"evidence\": \"twice:node1:2:9:%tree.root:%tls\"}",
-               &out);
+        encode(
+            &s, "SlashEvidenceSubmitted",
+            wrong
+                ? "{\"target\": \"$node1\", \"kind\": 5, \"evidence\": "
+                  "\"twice:node1:2:9:%tls:%tree.root:wrong\"}"
+                : "{\"target\": \"$node1\", \"kind\": 5, \"evidence\": \"twice:node1:2:9:%tree.root:%tls\"}",
+            &out);
         assert_true(dsdn_decode_slash_evidence_submitted(out.bytes, out.bytes + out.len, 1, &e));
         at = e.evidence.bytes;
         assert_int_equal(e.evidence.len, 4 + 8 + 2 * 96);
@@ -508,8 +527,10 @@ static void audit_hashes_follow_the_records(void **state)
     struct dsdn_story s;
     uint8_t hash[32], expected[32], message[106] = {0};
     (void)state;
-    compile_good(&s, BEGIN "batch\nbundle author=olga nonce=1\n" POSTS("audit:olga") "bundle author=node1 nonce=1\n"
-                     POSTS("%tls") "bundle author=olga nonce=2 gives=CONFLICT\n" POSTS("%tree.root"));
+    compile_good(
+        &s,
+        BEGIN "batch\nbundle author=olga nonce=1\n" POSTS("audit:olga") "bundle author=node1 nonce=1\n" POSTS(
+            "%tls") "bundle author=olga nonce=2 gives=CONFLICT\n" POSTS("%tree.root"));
     /* prev, seq 7, log_type 1, ref, body: an event that is refused is no record. */
     message[32] = 7;
     message[40] = 1;
@@ -531,9 +552,10 @@ static void batches_follow_their_parents(void **state)
 {
     struct dsdn_story s;
     (void)state;
-    compile_good(&s, BEGIN "quorum olga\nbatch publisher=node1 epoch=3\nbatch\nbatch publisher=nobody\nbatch name=b\n"
-                           "batch certificate=olga\nbatch\nbundle author=olga nonce=1\n" NAMES("node1 node2", "")
-                           "batch certificate=node1\nbatch certificate=0:olga\n");
+    compile_good(&s, BEGIN
+                 "quorum olga\nbatch publisher=node1 epoch=3\nbatch\nbatch publisher=nobody\nbatch name=b\n"
+                 "batch certificate=olga\nbatch\nbundle author=olga nonce=1\n" NAMES(
+                     "node1 node2", "") "batch certificate=node1\nbatch certificate=0:olga\n");
     assert_memory_equal(s.batches[1].header.publisher, s.names[2].hash, 32);
     assert_int_equal(s.batches[1].header.committee_epoch, 3);
     assert_memory_equal(s.batches[3].header.publisher, s.names[0].hash, 32);
@@ -551,14 +573,19 @@ static void batches_follow_their_parents(void **state)
 
 static void the_state_names_nodes(void **state)
 {
-    static const char text[] = BEGIN NODE "defaults ObjectDeclared {\"object\": \"%tree.root\", \"owner\": \"$olga\", \"size\": "
+    static const char text[] = BEGIN NODE
+        "defaults ObjectDeclared {\"object\": \"%tree.root\", \"owner\": \"$olga\", \"size\": "
         "\"5\", \"chunk_count\": 1, \"rf\": 2, \"visibility\": 0, \"enc\": 0, \"manifest\": null}\n"
-        "batch\nbundle author=olga nonce=1\n" REGISTER("node1") "authority\nevent NodeStatusSet {\"node_id\": "
-        "\"$node1\", \"status\": 1, \"reason\": 0, \"until\": \"0\"}\nbundle author=olga nonce=2\n"
-        "event ObjectDeclared {}\nevent ChunkDeclared {\"chunk\": \"%tls\", \"object\": \"%tree.root\", \"index\": 0, "
-        "\"size\": \"5\", \"leaf_size\": 1024, \"leaf_root\": \"%tree.root\"}\n"
-        "plan %tls first\nbatch\nauthority\nevent ReplicaAssigned {\"chunk\": \"%tls\", \"node\": \"$first\", "
-        "\"zone\": \"zone:$first\", \"deadline\": \"@+1h\"}\n";
+        "batch\nbundle author=olga nonce=1\n" REGISTER(
+            "node1") "authority\nevent NodeStatusSet {\"node_id\": "
+                     "\"$node1\", \"status\": 1, \"reason\": 0, \"until\": \"0\"}\nbundle author=olga "
+                     "nonce=2\n"
+                     "event ObjectDeclared {}\nevent ChunkDeclared {\"chunk\": \"%tls\", \"object\": "
+                     "\"%tree.root\", \"index\": 0, "
+                     "\"size\": \"5\", \"leaf_size\": 1024, \"leaf_root\": \"%tree.root\"}\n"
+                     "plan %tls first\nbatch\nauthority\nevent ReplicaAssigned {\"chunk\": \"%tls\", "
+                     "\"node\": \"$first\", "
+                     "\"zone\": \"zone:$first\", \"deadline\": \"@+1h\"}\n";
     struct dsdn_story s;
     struct dsdn_error error = DSDN_ERROR_INIT;
     char directory[] = "/tmp/dsdn-test-XXXXXX";
@@ -830,13 +857,28 @@ static int run_part(enum part part, struct dsdn_story *s, const char *text, cons
 
 static void every_allocation_may_fail(void **state)
 {
-    static const char text[] = BEGIN NODE
-        "quorum olga\naccount olga 5\nallow olga\nvalidators olga\n"
-        "batch\nbundle author=olga nonce=1 name=b\n" REGISTER("node1") "rollback genesis\nbatch\nagain b\n"
-        "bundle author=olga nonce=2\n" NAMES("olga node1", "") "bundle author=olga nonce=3 gives=DISABLED\n"
-        SHOWS("served:node1:%tls:0:%tls") "batch certificate=0:olga\nauthority\n"
-        "event ReplicaAssigned gives=CHUNK_UNKNOWN {\"chunk\": \"%tls\", \"node\": \"$node1\", \"zone\": "
-        "\"zone:$node1\", \"deadline\": \"0\"}\n";
+    static const char text
+        [] = BEGIN NODE "quorum olga\naccount olga 5\nallow olga\nvalidators olga\n"
+                        "batch\nbundle author=olga nonce=1 name=b\n" REGISTER(
+                            "node1") "rollback genesis\nbatch\nagain b\n"
+                                     "bundle author=olga nonce=2\n" NAMES(
+                                         "olga node1", "") "bundle author=olga nonce=3 "
+                                                           "gives=DISABLED\n" SHOWS("served:node1:%tls:0:%"
+                                                                                    "tls") "batch "
+                                                                                           "certificate=0:"
+                                                                                           "olga\nauthority\n"
+                                                                                           "event "
+                                                                                           "ReplicaAssigned "
+                                                                                           "gives=CHUNK_"
+                                                                                           "UNKNOWN "
+                                                                                           "{\"chunk\": "
+                                                                                           "\"%tls\", "
+                                                                                           "\"node\": "
+                                                                                           "\"$node1\", "
+                                                                                           "\"zone\": "
+                                                                                           "\"zone:$node1\", "
+                                                                                           "\"deadline\": "
+                                                                                           "\"0\"}\n";
     static const struct dsdn_play_options straight = {.seed = 0};
     struct dsdn_story s;
     struct dsdn_text out;

@@ -1,5 +1,5 @@
-/* fallback.c: activations of a fallback and the reconciliation behind them (docs/formats/reducers.md, "Fallback").
- * Recorded facts: nothing else follows from them. */
+/* fallback.c: activations of a fallback and the reconciliation behind them (docs/formats/reducers.md,
+ * "Fallback"). Recorded facts: nothing else follows from them. */
 #include "roles/reducers.h"
 
 enum { CLOSED = 0, OPEN = 1, RECONCILING = 2, RECONCILED = 3 };
@@ -22,7 +22,8 @@ static bool same_activation(const struct dsdn_row_fallback *f, const struct dsdn
            memcmp(f->reason, e->reason.bytes, e->reason.len) == 0;
 }
 
-dsdn_outcome dsdn_reduce_fallback_activated(struct dsdn_context *c, const struct dsdn_ev_fallback_activated *e)
+dsdn_outcome dsdn_reduce_fallback_activated(struct dsdn_context *c,
+                                            const struct dsdn_ev_fallback_activated *e)
 {
     struct dsdn_state *s = c->state;
     if (!e->layer) return DSDN_UNMET(FALLBACK_LAYER);

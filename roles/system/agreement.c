@@ -1,4 +1,5 @@
-/* agreement.c: whether enough members of the present quorum set agree (docs/formats/reducers.md, "Founders"). */
+/* agreement.c: whether enough members of the present quorum set agree (docs/formats/reducers.md, "Founders").
+ */
 #include "roles/reducers.h"
 
 enum { APPROVAL_LEN = 32 + 64 };

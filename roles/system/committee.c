@@ -1,6 +1,6 @@
 /* committee.c: the committee of the next epoch, the hand-off to it, and the end of the one before
- * (docs/formats/reducers.md, "System").  That the first batch of the next epoch ends the right of the old key is the
- * engine's: it is a rule about batches. */
+ * (docs/formats/reducers.md, "System").  That the first batch of the next epoch ends the right of the old key
+ * is the engine's: it is a rule about batches. */
 #include "roles/system/committee.h"
 
 enum { STATE_PENDING = 0, STATE_HANDOFF = 2, METHOD_DECISION = 1 };

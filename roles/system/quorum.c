@@ -39,14 +39,13 @@ static void set_erase(struct dsdn_state *s, uint32_t set)
     for (uint32_t row; (row = first_member(s, set)) != DSDN_NO_ROW;) dsdn_sys_quorum_member_erase(s, row);
 }
 
-dsdn_outcome
-dsdn_reduce_quorum_validator_set_declared(struct dsdn_context *c,
-                                          const struct dsdn_ev_quorum_validator_set_declared *e)
+dsdn_outcome dsdn_reduce_quorum_validator_set_declared(struct dsdn_context *c,
+                                                       const struct dsdn_ev_quorum_validator_set_declared *e)
 {
     struct dsdn_state *s = c->state;
     uint32_t present = dsdn_head(s)->quorum_set;
     dsdn_outcome agreed = first_member(s, present) == DSDN_NO_ROW ? dsdn_founders_agree(c, &e->approvals)
-                                                                 : dsdn_quorum_agrees(c, &e->approvals);
+                                                                  : dsdn_quorum_agrees(c, &e->approvals);
     if (agreed) return agreed;
     if (e->threshold_pct < PERCENT_LEAST || e->threshold_pct > PERCENT_MOST)
         return DSDN_UNMET(QUORUM_THRESHOLD);
