@@ -122,6 +122,23 @@ static dsdn_outcome big_chunk(struct world *w, uint32_t i, uint64_t size)
 }
 
 /* 1 GiB of capacity, 64 MiB a chunk: sixteen fit, and from then on the ring does not know the node. */
+/* Three replicas and three nodes in two zones: all three are planned, but the empty zone comes first. */
+static void test_zone_order(void **unused)
+{
+    (void)unused;
+    struct world *w = world_new(false);
+    uint64_t soon = w->time_ms + 1000;
+    active_node(w, 0, "a");
+    active_node(w, 1, "a");
+    declare(w, 3, 1);
+    expect_result(assign(w, 0, 0, "a", soon), OK);
+    active_node(w, 2, "b");
+    expect_unmet(assign(w, 0, 1, "a", soon), ZONE_TAKEN);
+    expect_result(assign(w, 0, 2, "b", soon), OK);
+    expect_result(assign(w, 0, 1, "a", soon), OK);
+    world_free(w);
+}
+
 static void test_room(void **unused)
 {
     (void)unused;
@@ -632,6 +649,7 @@ int main(void)
     tree_make();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_assignment),    cmocka_unit_test(test_room),
+        cmocka_unit_test(test_zone_order),
         cmocka_unit_test(test_made_up_rows),  cmocka_unit_test(test_proof),
         cmocka_unit_test(test_removal),       cmocka_unit_test(test_health),
         cmocka_unit_test(test_heal),          cmocka_unit_test(test_sweep_steps),

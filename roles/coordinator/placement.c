@@ -207,8 +207,10 @@ bool dsdn_placement_has(const struct dsdn_context *c, uint32_t chunk, uint32_t n
     struct dsdn_placement out;
     struct search q = search_chunk(c->state, c->time_ms, chunk, missing(c->state, chunk), &out);
     q.wanted_node = node;
+    bool held = taken(&q, dsdn_node_at(c->state, node)->zone); /* a holder is in its zone */
     if (is_free(&q, node)) plan(&q);
-    return q.found;
+    /* While a zone without the chunk has a free node, that node comes first: the plan then begins with it. */
+    return q.found && (!held || out.rule[0] == DSDN_PLACEMENT_AGAIN);
 }
 
 uint32_t dsdn_placement_of(const struct dsdn_state *s, uint64_t time_ms, const uint8_t hash[32], uint32_t rf,

@@ -40,7 +40,8 @@ uint32_t dsdn_placement_plan(const struct dsdn_state *s, uint64_t time_ms, uint3
  * less the holders, at least 0; 0 of a chunk that is to go. */
 uint32_t dsdn_placement_want(const struct dsdn_state *s, uint32_t chunk);
 
-/* dsdn_placement_has says whether `node` is one of the plan for rf less the holders: the check of
+/* dsdn_placement_has says whether `node` may be the next holder: it is one of the plan for rf less the
+ * holders, and if a holder is in its zone no node of the plan is in a zone without one.  The check of
  * ReplicaAssigned and HealAssigned, at c->time_ms.  `node` may hold the chunk already: then it is none of
  * the plan's. */
 bool dsdn_placement_has(const struct dsdn_context *c, uint32_t chunk, uint32_t node);
