@@ -187,6 +187,13 @@ static void test_bans_and_founders(void **unused)
     assert_int_equal(node_row(w, 0)->banned_until, 0);
     assert_int_equal(deadlines(w), 0);
 
+    /* 2^64 - 1 is no end, said or not. */
+    expect_result(status(w, 0, DSDN_NODE_BANNED, UINT64_MAX), OK);
+    assert_int_equal(deadlines(w), 0);
+    expect_result(status(w, 0, DSDN_NODE_BANNED, 0), NO_EFFECT);
+    expect_result(status(w, 0, DSDN_NODE_PENDING, 0), OK);
+    assert_int_equal(deadlines(w), 0);
+
     /* A ban outlives deregistration. */
     expect_result(status(w, 0, DSDN_NODE_BANNED, w->time_ms + 5000), OK);
     expect_result(play(w, &w->operator[0], dsdn_EVENT_node_deregistered, &d), OK);

@@ -71,7 +71,7 @@ dsdn_outcome dsdn_reduce_node_status_set(struct dsdn_context *c, const struct ds
     n->reason = e->reason;
     n->banned_until = until;
     dsdn_node_move(c, row, e->status, DSDN_CAUSE_DECISION);
-    if (ban && e->until)
-        dsdn_deadline_set(c, DSDN_CLOCK_TIME, e->until, DSDN_DEADLINE_BAN_END, e->node_id, 32);
+    if (ban && until != UINT64_MAX)
+        dsdn_deadline_set(c, DSDN_CLOCK_TIME, until, DSDN_DEADLINE_BAN_END, e->node_id, 32);
     return DSDN_RESULT(OK);
 }
