@@ -176,7 +176,13 @@ bool judged(struct twin *t);
 
 bool path_leads(const uint8_t *path, uint32_t cnt, uint64_t leaf, uint64_t leaves, const uint8_t root[32]);
 uint64_t leaves_of(const struct fact *chunk);
-uint32_t plan(struct twin *t, const uint8_t chunk[32], uint32_t want, uint8_t chosen[16][32]);
+
+/* Placement.  holder_cnt counts the holders of a chunk, and of all replicas the live and the suspect ones. */
+enum { HOLDERS = 16 };
+uint32_t holder_cnt(struct twin *t, const uint8_t *chunk, uint64_t *live, uint32_t *suspects);
+bool holder_in(struct twin *t, const uint8_t *chunk, const uint8_t *zone);
+uint32_t wanted(struct twin *t, const struct fact *chunk);
+uint32_t plan(struct twin *t, const uint8_t chunk[32], uint32_t want, uint8_t chosen[HOLDERS][32]);
 bool heal_source(struct twin *t, const uint8_t chunk[32], uint8_t node[32]);
 
 #endif

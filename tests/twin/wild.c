@@ -40,6 +40,16 @@ const uint8_t *thing(struct wild *w, const char *what, uint64_t number)
     return id;
 }
 
+static int id_order(const void *a, const void *b)
+{
+    return memcmp(a, b, 32);
+}
+
+void sort_ids(void *ids, uint32_t cnt)
+{
+    qsort(ids, cnt, 32, id_order);
+}
+
 struct fact *some(struct wild *w, const char *table)
 {
     const struct fact_table *t = facts_table(twin_facts(w->twin), table);
@@ -84,17 +94,12 @@ static void append(struct dsdn_list *list, const void *bytes, uint32_t len)
     list->len += len;
 }
 
-static int id_order(const void *a, const void *b)
-{
-    return memcmp(a, b, 32);
-}
-
 /* cnt people from `first` on, sorted. */
 static struct dsdn_list sorted_people(struct wild *w, uint32_t first, uint32_t cnt)
 {
     uint8_t *ids = room(w, 32u * cnt + 1);
     for (uint32_t i = 0; i < cnt; i++) memcpy(ids + 32 * i, id_of(first + i), 32);
-    qsort(ids, cnt, 32, id_order);
+    sort_ids(ids, cnt);
     return (struct dsdn_list){ids, cnt, 32 * cnt};
 }
 

@@ -106,6 +106,8 @@ const uint8_t *id_of(uint32_t person_number);
 /* The id of an object or chunk of the pool. */
 const uint8_t *thing(struct wild *w, const char *what, uint64_t number);
 void *room(struct wild *w, size_t len);
+/* cnt ids of 32 bytes into ascending order. */
+void sort_ids(void *ids, uint32_t cnt);
 struct fact *some(struct wild *w, const char *table);
 
 /* The next draft of the theme's script; false when it is over.  *apart: it needs a batch of its own. */
