@@ -620,12 +620,8 @@ static void test_requests(void **state)
     struct dsdn_rpc_request request;
     struct dsdn_error error = DSDN_ERROR_INIT;
     (void)state;
-    dsdn_rpc_write_request(&t, 1, "blob.GetAll");
-    dsdn_text_u64(&t, 20345);
-    dsdn_text_open(&t, '[');
-    dsdn_text_base64(&t, (const uint8_t *)"abc", 3);
-    dsdn_text_close(&t, ']');
-    dsdn_rpc_end_request(&t);
+    static const char params[] = "[20345,[\"YWJj\"]]";
+    dsdn_rpc_write_request(&t, 1, "blob.GetAll", checked(params));
     assert_string_equal(t.bytes, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"blob.GetAll\","
                                  "\"params\":[20345,[\"YWJj\"]]}");
     assert_int_equal(dsdn_rpc_read_request(checked(t.bytes), &request, &error), 0);

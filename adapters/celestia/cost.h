@@ -30,8 +30,10 @@ uint64_t dsdn_celestia_fee(uint64_t gas, uint64_t price_nano);
  * transaction (at least 1). UINT64_MAX when it does not fit, 0 for no blob. */
 uint64_t dsdn_celestia_estimate(uint64_t len, uint64_t blob_cnt, uint32_t per_call, uint64_t price_nano);
 
-/* dsdn_celestia_rule is the fee in utia of the rule of thumb of DA-15: 0.0001 TIA for each kilobyte begun,
- * for a blob of len bytes. */
-uint64_t dsdn_celestia_rule(uint64_t len);
+/* The rule of thumb of DA-15 - 0.0001 TIA below a kilobyte, 0.001 for 10, 0.01 for 100, and 30 TIA a month
+ * for DSDN_MONTH_BLOBS of 10 KB - is the estimate at this price with full calls: within 10 %.  Alone in its
+ * transaction a small blob costs several times as much, because 75,000 gas are the transaction's. */
+#define DSDN_PRICE_RULE 10500000u /* 0.0105 utia */
+#define DSDN_CALL_RULE  64u       /* blobs in a call */
 
 #endif

@@ -43,7 +43,7 @@ int dsdn_rpc_read_answer(const void *text, size_t len, uint64_t id, struct dsdn_
     return DSDN_OK;
 }
 
-void dsdn_rpc_write_request(struct dsdn_text *t, uint64_t id, const char *method)
+void dsdn_rpc_write_request(struct dsdn_text *t, uint64_t id, const char *method, struct dsdn_view params)
 {
     dsdn_text_open(t, '{');
     dsdn_text_key(t, "jsonrpc");
@@ -53,12 +53,7 @@ void dsdn_rpc_write_request(struct dsdn_text *t, uint64_t id, const char *method
     dsdn_text_key(t, "method");
     dsdn_text_string(t, method);
     dsdn_text_key(t, "params");
-    dsdn_text_open(t, '[');
-}
-
-void dsdn_rpc_end_request(struct dsdn_text *t)
-{
-    dsdn_text_close(t, ']');
+    dsdn_text_raw(t, params);
     dsdn_text_close(t, '}');
 }
 

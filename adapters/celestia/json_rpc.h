@@ -38,10 +38,9 @@ struct dsdn_rpc_answer {
 int dsdn_rpc_read_answer(const void *text, size_t len, uint64_t id, struct dsdn_rpc_answer *answer,
                          struct dsdn_error *error);
 
-/* dsdn_rpc_write_request begins a request and leaves its array of parameters open: write them, then call
- * dsdn_rpc_end_request. */
-void dsdn_rpc_write_request(struct dsdn_text *t, uint64_t id, const char *method);
-void dsdn_rpc_end_request(struct dsdn_text *t);
+/* dsdn_rpc_write_request writes a request; params is the array of its parameters as text, brackets included.
+ */
+void dsdn_rpc_write_request(struct dsdn_text *t, uint64_t id, const char *method, struct dsdn_view params);
 
 /* ---- the answering side ---- */
 
