@@ -68,6 +68,9 @@
       "Somebody signed twice. The pair is evidence; the primary decides which one counts.")                  \
     X(52, TRANSCRIPT, 3, "the outcome transcript differs",                                                   \
       "The batches were executed differently, not only hashed differently.")                                 \
+    X(53, DIRECT, 3, "a batch does not begin with the direct bundles that the primary demands",              \
+      "The message names the first one that is left out or not selected (docs/formats/state.md, Direct "     \
+      "bundles). The batch is invalid; its sequence stays open for a valid one.")                            \
     X(60, INTERRUPTED, 5, "interrupted", "Progress is saved; the printed command resumes it.")               \
     X(70, INCOMPLETE, 6, "nothing wrong was found, but something could not be checked",                      \
       "The message says what and why: a pruned span, a missing proof, no batches, an unattested import.")    \

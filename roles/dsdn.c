@@ -1,7 +1,10 @@
 #include "roles/dsdn.h"
 
+#include "roles/chain/ledger.h"
+#include "roles/chain/queries.h"
 #include "roles/coordinator/placement.h"
 #include "roles/reducers.h"
+#include "roles/system/author.h"
 
 /* Numbers of all tables by bare name, for the TOUCH and INSERTS lines: a name in both lists would not
  * compile. */
@@ -125,5 +128,8 @@ const struct dsdn_catalogue dsdn_catalogue = {
     .level = level_of,
     .genesis = dsdn_chain_genesis,
     .genesis_rows = genesis_rows,
+    .registered = dsdn_system_registered,
+    .spendable = dsdn_chain_spendable,
+    .charge = dsdn_chain_charge,
     .answer = answer,
 };

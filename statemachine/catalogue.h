@@ -129,6 +129,12 @@ struct dsdn_catalogue {
     int (*genesis)(struct dsdn_context *c, const struct dsdn_ev_genesis_declared *genesis,
                    struct dsdn_error *error);
     void (*genesis_rows)(const struct dsdn_ev_genesis_declared *genesis, uint32_t *rows);
+    /* Direct bundles (docs/formats/state.md).  Authors who are `registered` pay nothing for them (NULL: all are); others
+     * a fee, which must be `spendable` at the batch's time (NULL: nobody has any) and is taken by `charge`: at most what
+     * is spendable. */
+    bool (*registered)(const struct dsdn_state *s, const uint8_t author[32]);
+    uint64_t (*spendable)(const struct dsdn_state *s, const uint8_t author[32], uint64_t time_ms);
+    void (*charge)(struct dsdn_state *s, const uint8_t author[32], uint64_t units);
     /* Answers what a fixture may ask about 32 bytes (docs/fixtures.md, "Asking the state") with keys or zero-padded names,
      * at most `most`; returns how many there are, 0 also for a question it does not know.  NULL: none. */
     uint32_t (*answer)(const struct dsdn_state *s, uint64_t time_ms, const char *question, const uint8_t about[32],

@@ -284,6 +284,7 @@ int dsdn_engine_apply(struct dsdn_engine *e, struct dsdn_prepared *p, struct dsd
     make_gate(e, dsdn_head(s)->feature_level);
     memcpy(e->transcript, dsdn_head(s)->transcript, 32);
     memcpy(e->transcript + 32, p->batch.hash, 32);
+    dsdn_direct_charge(e, p);
     change_epoch(e, h);
     dsdn_schedules_run(s, &tick);
     dsdn_engine_tell(e, DSDN_STEP_SCHEDULE, 0, NULL);

@@ -35,8 +35,13 @@ int dsdn_engine_restored(struct dsdn_engine *e, struct dsdn_error *error);
 const struct dsdn_catalogue *dsdn_engine_catalogue(const struct dsdn_engine *e);
 uint64_t dsdn_engine_seed(const struct dsdn_engine *e);
 
+/* Stands for a quorum certificate that this installation verified before: of a record of its own log directory, or
+ * in the sequencer. */
+extern const struct dsdn_certificate dsdn_certificate_verified;
+
 /* dsdn_engine_judge says whether a prepared batch is valid after the engine's newest: 0, or the reason (a
- * code of class 3, UPGRADE_REQUIRED to halt before it).  certificate: for takeover batches, else NULL. */
+ * code of class 3, UPGRADE_REQUIRED to halt before it).  certificate: for takeover batches, else NULL.  What takes the
+ * primary's data to judge is statemachine/direct.h's and the follower's part. */
 int dsdn_engine_judge(const struct dsdn_engine *e, const struct dsdn_prepared *p,
                       const struct dsdn_certificate *certificate, struct dsdn_error *error);
 

@@ -60,6 +60,14 @@ void dsdn_schedules_run(struct dsdn_state *s, const struct dsdn_tick *tick);
 /* Parameter changes that may become rows of `parameter` at most: for the reservation. */
 uint32_t dsdn_schedules_rows(const struct dsdn_state *s);
 
+/* dsdn_backlog: must the batch of this header be empty, because more deadlines are due than one batch drains?
+ * Deadlines of class objection count when the head's da_cursor is at the end of the batch's da_origin.height: that is
+ * what a batch that leaves the cursor alone would drain (docs/decisions/0013). */
+bool dsdn_backlog(const struct dsdn_state *s, const struct dsdn_header *h);
+
+/* dsdn_direct_charge takes the fees of a batch's direct bundles, as the state before the batch has them. */
+void dsdn_direct_charge(struct dsdn_engine *e, const struct dsdn_prepared *p);
+
 /* dsdn_nonce_judge decides one bundle's nonce: OK, DUPLICATE, STALE, LIMIT or EXPIRED; changes nothing. */
 uint8_t dsdn_nonce_judge(const struct dsdn_state *s, const struct dsdn_bundle *b, uint64_t time_ms,
                          uint32_t *row);

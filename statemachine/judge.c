@@ -18,6 +18,8 @@ static int refuse(struct dsdn_error *error, uint64_t sequence, int code, const c
     return dsdn_error_in(error, sequence), code;
 }
 
+const struct dsdn_certificate dsdn_certificate_verified = {0};
+
 static int judge_chain(const struct dsdn_sys_row_head *head, const struct dsdn_header *h,
                        struct dsdn_error *error)
 {
@@ -81,8 +83,12 @@ static int judge_authority(const struct dsdn_engine *e, const struct dsdn_prepar
         return refuse(error, h->sequence, DSDN_E_AUTHORITY,
                       "a takeover in epoch %llu; the authority is of epoch %llu",
                       (unsigned long long)h->committee_epoch, (unsigned long long)head->authority_epoch);
+    if (h->cursor.height != head->cursor_height || h->cursor.blob_index != head->cursor_index)
+        return refuse(error, h->sequence, DSDN_E_CURSOR,
+                      "a takeover batch takes no direct bundles: it leaves da_cursor alone");
     if (!certificate)
         return refuse(error, h->sequence, DSDN_E_AUTHORITY, "a takeover batch needs a quorum certificate");
+    if (certificate == &dsdn_certificate_verified) return DSDN_OK;
     if (certificate->set_id != head->quorum_set)
         return refuse(error, h->sequence, DSDN_E_AUTHORITY,
                       "the certificate is of set %u; the quorum is set %u", certificate->set_id,
@@ -168,6 +174,15 @@ static int judge_time(const struct dsdn_sys_row_head *head, const struct dsdn_he
     return DSDN_OK;
 }
 
+bool dsdn_backlog(const struct dsdn_state *s, const struct dsdn_header *h)
+{
+    struct dsdn_header unmoved = *h;
+    unmoved.cursor = (struct dsdn_cursor){dsdn_head(s)->cursor_height, dsdn_head(s)->cursor_index};
+    struct dsdn_tick tick = dsdn_tick_of(s, &unmoved);
+    uint32_t budget = (uint32_t)DSDN_SETTING(s, deadline_budget);
+    return dsdn_deadlines_due(s, &tick, budget + 1) > budget;
+}
+
 static int judge_bundles(const struct dsdn_state *s, const struct dsdn_prepared *p, struct dsdn_error *error)
 {
     const struct dsdn_header *h = &p->batch.header;
@@ -186,14 +201,13 @@ static int judge_bundles(const struct dsdn_state *s, const struct dsdn_prepared 
             return DSDN_E_CURSOR;
         }
     }
-    struct dsdn_tick tick = dsdn_tick_of(s, h);
-    uint32_t budget = (uint32_t)DSDN_SETTING(s, deadline_budget);
-    if (dsdn_deadlines_due(s, &tick, budget + 1) <= budget) return DSDN_OK;
+    /* Of a takeover nothing is asked here: only it can end a silence in which deadlines pile up. */
+    if (dsdn_zero32(h->publisher) || !dsdn_backlog(s, h)) return DSDN_OK;
     if (p->bundle_cnt || h->cursor.height != head->cursor_height ||
         h->cursor.blob_index != head->cursor_index)
         return refuse(error, h->sequence, DSDN_E_BACKLOG,
                       "more than %u deadlines are due: a valid batch is empty and leaves da_cursor alone",
-                      budget);
+                      (uint32_t)DSDN_SETTING(s, deadline_budget));
     return DSDN_OK;
 }
 

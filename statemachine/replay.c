@@ -224,7 +224,8 @@ static int apply_slot(struct ring *r, struct slot *s, struct dsdn_replay_result 
         *done = true;
         return DSDN_OK;
     }
-    rc = dsdn_engine_judge(r->engine, &s->prepared, NULL, error);
+    bool verified = o->trust_checked && s->record.flags & DSDN_RECORD_SIGNATURES_CHECKED;
+    rc = dsdn_engine_judge(r->engine, &s->prepared, verified ? &dsdn_certificate_verified : NULL, error);
     if (rc) return dsdn_error_at(error, s->record.file, s->record.offset), rc;
     rc = dsdn_engine_apply(r->engine, &s->prepared, error);
     if (rc) return rc;

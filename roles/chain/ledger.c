@@ -35,6 +35,12 @@ void dsdn_units_move(struct dsdn_state *s, struct dsdn_purse from, struct dsdn_p
     purse_put(supply, to, units);
 }
 
+void dsdn_chain_charge(struct dsdn_state *s, const uint8_t account[32], uint64_t units)
+{
+    uint32_t row = dsdn_account_find(s, account);
+    if (row != DSDN_NO_ROW) dsdn_units_move(s, dsdn_purse_account(s, row), dsdn_purse_treasury(), units);
+}
+
 /* ---- is it sound? ---- */
 
 static bool add(uint64_t *sum, uint64_t units)

@@ -68,6 +68,10 @@ void dsdn_epoch_due_for(struct dsdn_context *c, uint32_t stake);
 /* dsdn_account_locked: units of an account that still vest at a time (ms). */
 uint64_t dsdn_account_locked(const struct dsdn_row_account *account, uint64_t now_ms);
 
+/* dsdn_chain_charge moves units of an account to the treasury: the fee of a direct bundle.  The caller saw that they
+ * are there. */
+void dsdn_chain_charge(struct dsdn_state *s, const uint8_t account[32], uint64_t units);
+
 #define DSDN_UNBONDING_MAX 16u   /* entries of one stake that withdrawals make */
 #define DSDN_VALIDATOR_MAX 4096u /* rows of table validator that deposits make */
 
