@@ -129,6 +129,16 @@ uint64_t twin_spendable(struct twin *t, uint64_t now, const uint8_t account[32])
     return balance > kept ? balance - kept : 0;
 }
 
+void pay_fee(struct twin *t, const uint8_t account[32], uint64_t fee)
+{
+    uint64_t most = twin_spendable(t, t->now, account);
+    if (fee > most) fee = most;
+    if (fee == 0) return;
+    set(account_of(t, account), "balance", get(account_of(t, account), "balance") - fee);
+    set(supply(t), "treasury", get(supply(t), "treasury") + fee);
+    settle_chain(t);
+}
+
 verdict transfer(struct twin *t)
 {
     uint64_t units = number(t, "amount"), fee = setting(t, "transfer_fee");

@@ -128,6 +128,8 @@ void committee_takes_over(struct twin *t); /* the first batch of the next epoch 
 /* Everything that follows from other rows: counters, sets of holders, the ring, sums. */
 void settle(struct twin *t);
 void settle_chain(struct twin *t);
+/* A fee of an account to the treasury, as much of it as can be spent. */
+void pay_fee(struct twin *t, const uint8_t account[32], uint64_t fee);
 
 /* ---- shared ---- */
 

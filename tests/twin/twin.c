@@ -147,6 +147,9 @@ static bool takeover_valid(struct twin *t, const struct dsdn_batch *batch, const
     struct dsdn_frame frame;
     if (!c || c->set_id != set || batch->header.bundle_count != 1) return false;
     if (batch->header.committee_epoch != get(head(t), "authority_epoch")) return false;
+    if (batch->header.cursor.height != get(head(t), "cursor_height") ||
+        batch->header.cursor.blob_index != get(head(t), "cursor_index"))
+        return false;
     if (dsdn_bundle_next(batch->bytes, &at, end, &bundle, NULL)) return false;
     if (bundle.kind != DSDN_BUNDLE_AUTHORITY || bundle.event_count != 1) return false;
     at = bundle.events;
@@ -230,9 +233,12 @@ bool twin_valid(struct twin *t, const struct dsdn_batch *batch, const struct dsd
                 return false;
         }
     }
+    if (same(b->publisher, nobody)) return true; /* a takeover ends any silence */
+    struct dsdn_header unmoved = *b;
+    unmoved.cursor = (struct dsdn_cursor){cursor, (uint32_t)index};
     uint64_t due = 0;
     const struct fact_table *deadlines = facts_table(&t->facts, "deadline");
-    for (uint32_t i = 0; i < deadlines->cnt; i++) due += deadline_due(t, deadlines->rows[i], b);
+    for (uint32_t i = 0; i < deadlines->cnt; i++) due += deadline_due(t, deadlines->rows[i], &unmoved);
     if (due > setting(t, "deadline_budget") &&
         (b->bundle_count || b->cursor.height != cursor || b->cursor.blob_index != index))
         return false;
@@ -359,6 +365,42 @@ static void note(struct twin *t, const struct dsdn_batch *batch, uint64_t first,
     put_bytes(head(t), "transcript", transcript, 32);
 }
 
+/* Who pays no fee for a direct bundle: whoever has a part in the network. */
+static bool registered(struct twin *t, const uint8_t *author)
+{
+    const struct fact *node = node_of(t, author), *h = head(t);
+    if (node && get(node, "status") != CLOSED) return true;
+    if (facts_by_id(&t->facts, "validator", author) || is_founder(t, author)) return true;
+    if (same(author, get_bytes(h, "authority"))) return true;
+    if (get(h, "next_epoch") && same(author, get_bytes(h, "next_authority"))) return true;
+    const struct fact_table *seats = facts_table(&t->facts, "committee_member");
+    for (uint32_t i = 0; i < seats->cnt; i++)
+        if (same(author, get_bytes(seats->rows[i], "coordinator_id"))) return true;
+    const struct fact_table *members = facts_table(&t->facts, "quorum_member");
+    for (uint32_t i = 0; i < members->cnt; i++) {
+        uint32_t set = __builtin_bswap32(dsdn_load32(members->rows[i]->key.bytes));
+        if ((set == get(h, "quorum_set") || set == UINT32_MAX) &&
+            same(author, get_bytes(members->rows[i], "member")))
+            return true;
+    }
+    return false;
+}
+
+/* The fees of direct bundles, as far as their authors can pay. */
+static void charge(struct twin *t, const struct dsdn_batch *batch)
+{
+    enum { BLOB_FRONT = 36, STEP = 16384 }; /* magic and genesis before the bundle; the fee is for 16 KiB */
+    const uint8_t *at = batch->body, *end = at + batch->header.body_len;
+    while (at < end) {
+        struct dsdn_bundle bundle;
+        if (dsdn_bundle_next(batch->bytes, &at, end, &bundle, NULL)) return;
+        if (bundle.kind != DSDN_BUNDLE_DIRECT || registered(t, bundle.author)) continue;
+        uint64_t len = BLOB_FRONT + DSDN_BUNDLE_LEN + bundle.events_len;
+        uint64_t fee = (len + STEP - 1) / STEP * setting(t, "direct_fee");
+        pay_fee(t, bundle.author, fee);
+    }
+}
+
 uint32_t twin_apply(struct twin *t, const struct dsdn_batch *batch, verdict *verdicts, uint32_t cap)
 {
     const struct dsdn_header *b = &batch->header;
@@ -368,6 +410,7 @@ uint32_t twin_apply(struct twin *t, const struct dsdn_batch *batch, verdict *ver
     t->origin = b->origin;
     t->ordinal = first;
     t->fired = 0;
+    charge(t, batch);
     if (next_epoch(t, b)) committee_takes_over(t);
     schedules(t, b);
     if (!bundles(t, batch, true, verdicts, &cnt, cap)) return UINT32_MAX;

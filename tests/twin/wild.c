@@ -70,6 +70,7 @@ static const struct parameter_choice parameter_choices[] = {
     {"attest_every", {1, 2, 3, 1}},
     {"ban_ms", {1000, 5000, 100000, 1000}},
     {"deadline_budget", {20000, 20000, 3, 1}},
+    {"direct_fee", {0, 10, 100, 1000000}},
     {"fault_window_ms", {1000, 100000, 1000000, 1000000}},
     {"gate_pilot", {0, 0, 0, 1}},
     {"handoff_ms", {1000, 1000, 5000, 86400000}},
@@ -423,6 +424,9 @@ static bool takeover(struct wild *w, struct played_batch *b)
     if (!one_in(w, odds)) return false;
     struct draft d;
     wild_takeover(w, &d);
+    if (!one_in(w, 12)) /* it takes no direct bundles */
+        b->cursor =
+            (struct dsdn_cursor){head_number(w, "cursor_height"), (uint32_t)head_number(w, "cursor_index")};
     b->publisher = (enum publisher)(one_in(w, 4) ? BY_TAKEOVER + below(w, 3) : BY_TAKEOVER);
     say(w, &d);
     return true;
