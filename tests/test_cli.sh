@@ -234,6 +234,37 @@ run 2 query log.dsdn --view node --key "${node//[0-9]/0}" --format csv -o none.c
 [ -e none.csv ] && fail "a view that found nothing leaves a file"
 run 2 query log.dsdn --view deletion --key "$chunk"
 
+# A story whose end has a case of each duty: how many of each, and what is short, healed and waited for.
+duties=$source_dir/replay-fixtures/follower-duties
+run 0 query "$duties" --view nodes --format csv -q
+tail -n +2 out | cut -d , -f 3,4 | LC_ALL=C sort | uniq -c | sed 's/^ *//' >counted
+cmp -s counted - <<END || fail "other duties than the story's: $(tr '\n' ';' <counted)"
+2 drop,chunk_deleted
+1 drop,node_inactive
+1 drop,node_left
+1 drop,object_deleted
+1 drop,surplus
+1 fetch,assigned
+1 fetch,healing
+5 hold,live
+1 hold,node_inactive
+1 hold,suspect
+1 prove,assigned
+1 prove,healing
+1 prove,suspect
+END
+run 0 query "$duties" --view short --format csv -q
+[ "$(wc -l <out)" = 8 ] || fail "$(wc -l <out) lines of chunks that are short, not seven and a heading"
+run 0 query "$duties" --view heal --format csv -q
+[ "$(grep -c ',ring' out)" = 14 ] || fail "$(grep -c ',ring' out) targets of heals, not 14"
+run 0 query "$duties" --view deletion --format csv -q
+[ "$(grep -cE '^(object|chunk),' out)" = 3 ] || fail "the deletions do not wait for three replicas: $(head -c 400 out)"
+# A deletion that is over waits for nothing.
+run 0 query "$source_dir/replay-fixtures/delete-waits" --view deletion --format csv -q
+[ "$(wc -l <out)" = 1 ] || fail "a deletion that is over waits: $(head -c 400 out)"
+run 0 query "$source_dir/replay-fixtures/delete-waits" --view deletion --format csv -q --at seq:3
+[ "$(wc -l <out)" = 5 ] || fail "a deletion just requested waits for $(wc -l <out) lines"
+
 # ---- why: the last of the changes leaves the row that is there; the bytes prove that the event is in the log
 run 0 query log.dsdn --table node --key "$node" --format ndjson -o row
 run 0 why log.dsdn --table node --key "$node" --batches batches -o changes
