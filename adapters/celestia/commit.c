@@ -55,11 +55,13 @@ int dsdn_celestia_verify_contents(const struct dsdn_celestia_block *b, enum dsdn
     uint8_t hash[32];
     int rc = dsdn_celestia_shape(b, error);
     if (rc) return verdict(check, DSDN_CELESTIA_BAD_SHAPE, rc);
-    rc = dsdn_dah_check(&b->dah, error);
-    if (rc) return verdict(check, DSDN_CELESTIA_BAD_DAH, rc);
-    dsdn_dah_root(&b->dah, hash);
-    if (!dsdn_equal32(hash, b->header.data_hash.bytes))
-        return refuse(b, check, DSDN_CELESTIA_BAD_DAH, DSDN_E_PROOF, error);
+    if (!b->without_dah) {
+        rc = dsdn_dah_check(&b->dah, error);
+        if (rc) return verdict(check, DSDN_CELESTIA_BAD_DAH, rc);
+        dsdn_dah_root(&b->dah, hash);
+        if (!dsdn_equal32(hash, b->header.data_hash.bytes))
+            return refuse(b, check, DSDN_CELESTIA_BAD_DAH, DSDN_E_PROOF, error);
+    }
     dsdn_celestia_header_hash(&b->header, hash);
     if (b->commit.height != b->header.height || !dsdn_equal32(hash, b->commit.block_id.hash.bytes))
         return refuse(b, check, DSDN_CELESTIA_BAD_HASH, DSDN_E_CHAIN, error);

@@ -34,7 +34,10 @@ uint64_t dsdn_celestia_fee(uint64_t gas, uint64_t price_nano)
 static uint64_t fee_alike(uint64_t len, uint64_t cnt, uint64_t price_nano)
 {
     uint64_t gas = (uint64_t)dsdn_share_cnt(0, len) * DSDN_GAS_SHARE + DSDN_GAS_BLOB;
-    return cnt ? scaled(gas * cnt + DSDN_GAS_FIXED, price_nano) : 0; /* both below 2^36 and 2^32 */
+    if (!cnt) return 0;
+    if (__builtin_mul_overflow(gas, cnt, &gas) || __builtin_add_overflow(gas, DSDN_GAS_FIXED, &gas))
+        return UINT64_MAX;
+    return scaled(gas, price_nano);
 }
 
 uint64_t dsdn_celestia_estimate(uint64_t len, uint64_t blob_cnt, uint32_t per_call, uint64_t price_nano)

@@ -78,6 +78,7 @@ struct dsdn_celestia_block {
     const struct dsdn_celestia_validator *validators;
     uint32_t validator_cnt; /* 1 to DSDN_CELESTIA_VALIDATORS_MAX */
     struct dsdn_dah dah;
+    bool without_dah; /* an archive's block: its signatures are judged, nothing is said about its data */
 };
 
 /* What a block can fail; the second part is light.h's. */

@@ -26,6 +26,9 @@ struct dsdn_bytes {
 };
 void dsdn_bytes_free(struct dsdn_bytes *bytes);
 
+/* Appending; the failure is NO_MEMORY or TOO_LARGE (above 2^31 bytes). */
+int dsdn_bytes_put(struct dsdn_bytes *out, const void *bytes, size_t len, struct dsdn_error *error);
+
 /* dsdn_light_block_encode appends header, commit and validators of a block: one step of a proof.  TOO_LARGE,
  * NO_MEMORY. */
 int dsdn_light_block_encode(const struct dsdn_celestia_block *block, struct dsdn_bytes *out,
@@ -49,6 +52,9 @@ struct dsdn_height_blobs {
 int dsdn_height_blobs_make(const struct dsdn_share_run *runs, uint32_t run_cnt, struct dsdn_height_blobs *out,
                            struct dsdn_error *error);
 void dsdn_height_blobs_free(struct dsdn_height_blobs *blobs);
+
+/* dsdn_celestia_time_ms is a header's time in Unix milliseconds, rounded down; 0 before 1970. */
+uint64_t dsdn_celestia_time_ms(struct dsdn_celestia_time time);
 
 /* ---- verifying ---- */
 

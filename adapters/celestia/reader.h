@@ -29,6 +29,8 @@ struct dsdn_reader_options {
     uint8_t ns[DSDN_NAMESPACE_LEN];
     const char *chain_id; /* that headers must name; NULL: whatever the anchor says */
     uint64_t from;        /* first height to deliver, at least 1 */
+    uint64_t to;          /* last one that will be asked for; 0: none.  A record of proofs needs it: headers
+                             above it are not used to verify those below */
     uint64_t pin_height;  /* the trusted header; 0: a prior run's, or else the node's head */
     uint8_t pin_hash[32];
     uint64_t period;       /* trusting period in seconds; 0: seven days */
