@@ -51,9 +51,12 @@ static void tree_root(const struct content *c, uint32_t from, uint32_t n, uint8_
     dsdn_sha256(message, sizeof message, out);
 }
 
-void content_of(uint64_t seed, uint64_t chunk, struct content *c)
+void content_of(uint64_t seed, uint64_t object, uint64_t chunk, struct content *c)
 {
+    uint8_t near[32];
     content_hash("dsdn/generate/chunk/1", seed, chunk, c->id);
+    content_hash("dsdn/generate/near/1", seed, object, near);
+    memcpy(c->id, near, 3);
     uint32_t dice = dsdn_load32(c->id + 4); /* the id is a hash: as good as a random number */
     c->leaf_size = 1u << 20;
     c->leaf_cnt = dice % 10 ? 1 : 2 + dice / 10 % (LEAF_MAX - 1);

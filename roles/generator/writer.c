@@ -1,6 +1,6 @@
 /* writer.c: events into bundles, bundles into batches. */
 #include "roles/generator/model.h"
-#include "statemachine/catalogue.h"
+#include "roles/dsdn.h"
 
 /* No generated event is larger, frame and a fresh bundle header included. */
 #define EVENT_ROOM 2048u
@@ -51,12 +51,13 @@ void writer_flush(struct generator *g)
 {
     bundle_close(g);
     if (g->rc || !g->in_batch) return;
-    struct dsdn_header header = {.sequence = g->sequence, .time_ms = g->time_ms};
+    struct dsdn_header header = {
+        .sequence = g->sequence, .committee_epoch = g->authority_epoch, .time_ms = g->time_ms};
     struct dsdn_view view;
     memcpy(header.genesis, g->genesis.hash, 32);
     memcpy(header.prev, g->prev, 32);
-    memcpy(header.publisher, g->coordinator.public_key, 32);
-    g->rc = dsdn_batch_builder_finish(g->builder, &header, &g->coordinator, &view, g->error);
+    memcpy(header.publisher, g->authority.public_key, 32);
+    g->rc = dsdn_batch_builder_finish(g->builder, &header, &g->authority, &view, g->error);
     if (g->rc) return;
     dsdn_batch_hash(view.bytes, g->prev);
     struct dsdn_generated_batch batch = {view.bytes, view.len, g->sequence, g->in_batch};
@@ -66,6 +67,14 @@ void writer_flush(struct generator *g)
     g->in_batch = 0;
     g->sequence++;
     g->time_ms += 2000 + below(g, 4000);
+    g->world_known = false;
+}
+
+void time_pass(struct generator *g, uint64_t ms)
+{
+    writer_flush(g);
+    g->time_ms += ms;
+    g->world_known = false;
 }
 
 /* Room for one more event, in the batch. */
@@ -112,11 +121,24 @@ bool put(struct generator *g, struct author *author, int event, const void *e)
 {
     uint8_t payload[EVENT_ROOM];
     uint32_t len;
-    return bundle_ready(g, author) && encode(g, event, e, payload, &len) && append(g, event, payload, len);
+    if (!bundle_ready(g, author) || !encode(g, event, e, payload, &len) || !append(g, event, payload, len))
+        return false;
+    world_event(g, author, event, payload, len, false);
+    return true;
 }
 
-bool put_signed(struct generator *g, struct author *author, int event, const void *e, uint8_t *signature,
-                const char *field, const struct dsdn_sign_key *key)
+/* The key that a SIGNED_BY line asks for signed. */
+static bool genuine(int event, const uint8_t *payload, uint32_t len, const struct dsdn_sign_key *key)
+{
+    const struct dsdn_reducer *reducer = &dsdn_catalogue.reducers[event];
+    struct dsdn_embedded declared;
+    return !reducer->embedded ||
+           (reducer->embedded(payload, len, dsdn_event_table.events[event].version, &declared) &&
+            dsdn_equal32(declared.key, key->public_key));
+}
+
+bool put_sealed(struct generator *g, struct author *author, int event, const void *e, const char *field,
+                const struct seal *seals, uint32_t cnt)
 {
     const struct dsdn_event_desc *desc = &dsdn_event_table.events[event];
     uint8_t payload[EVENT_ROOM], digest[32];
@@ -125,8 +147,27 @@ bool put_signed(struct generator *g, struct author *author, int event, const voi
     g->rc = dsdn_embedded_message(desc, desc->version, field, g->genesis.hash, author->key.public_key,
                                   author->nonce, payload, len, digest, g->error);
     if (g->rc) return false;
-    dsdn_sign(key, digest, signature);
-    return encode(g, event, e, payload, &len) && append(g, event, payload, len);
+    for (uint32_t i = 0; i < cnt; i++) dsdn_sign(seals[i].key, digest, seals[i].signature);
+    if (!encode(g, event, e, payload, &len) || !append(g, event, payload, len)) return false;
+    world_event(g, author, event, payload, len, !genuine(event, payload, len, seals[0].key));
+    return true;
+}
+
+struct dsdn_list approvals_make(const struct author *const *parties, uint32_t cnt,
+                                uint8_t bytes[96 * SEAL_MAX], struct seal *seals)
+{
+    memset(bytes, 0, 96 * SEAL_MAX);
+    for (uint32_t i = 0; i < cnt; i++) { /* sorted by id: insertion */
+        uint32_t at = i;
+        for (; at && memcmp(seals[at - 1].key->public_key, parties[i]->key.public_key, 32) > 0; at--)
+            seals[at] = seals[at - 1];
+        seals[at].key = &parties[i]->key;
+    }
+    for (uint32_t i = 0; i < cnt; i++) {
+        seals[i].signature = bytes + 96 * i + 32;
+        memcpy(bytes + 96 * i, seals[i].key->public_key, 32);
+    }
+    return (struct dsdn_list){bytes, cnt, 96 * cnt};
 }
 
 bool put_alone(struct generator *g, struct author *author, uint64_t nonce, uint64_t valid_until, int event,
