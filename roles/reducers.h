@@ -47,21 +47,21 @@
 enum dsdn_deadline_number {
     DSDN_DEADLINE_BAN_END = 1,           /* class time; subject: node id */
     DSDN_DEADLINE_ASSIGNMENT_END = 2,    /* class time; subject: chunk || node id */
-    DSDN_DEADLINE_UNBONDING_END = 3,     /* class objection; subject: beneficiary || due (u64, big-endian) */
+    DSDN_DEADLINE_UNBONDING_END = 3,     /* class objection; subject: beneficiary || staker || due (u64, big-endian) */
     DSDN_DEADLINE_COOLDOWN_END = 4,      /* class time; subject: node id */
     DSDN_DEADLINE_REPLICA_SWEEP = 5,     /* class time; subject: node id || newest chunk dealt with */
     DSDN_DEADLINE_VALIDATOR_EPOCH = 6,   /* class time; no subject */
     DSDN_DEADLINE_TRANSFER_LINK_END = 7, /* class time; subject: payer || receiver */
     DSDN_DEADLINE_COMMITTEE_END = 8,     /* class time; subject: epoch (u64, big-endian) */
 };
-void dsdn_fire_ban_end(struct dsdn_context *c, const uint8_t subject[68]);
-void dsdn_fire_assignment_end(struct dsdn_context *c, const uint8_t subject[68]);
-void dsdn_fire_unbonding_end(struct dsdn_context *c, const uint8_t subject[68]);
-void dsdn_fire_cooldown_end(struct dsdn_context *c, const uint8_t subject[68]);
-void dsdn_fire_replica_sweep(struct dsdn_context *c, const uint8_t subject[68]);
-void dsdn_fire_validator_epoch(struct dsdn_context *c, const uint8_t subject[68]);
-void dsdn_fire_transfer_link_end(struct dsdn_context *c, const uint8_t subject[68]);
-void dsdn_fire_committee_end(struct dsdn_context *c, const uint8_t subject[68]);
+void dsdn_fire_ban_end(struct dsdn_context *c, const uint8_t subject[72]);
+void dsdn_fire_assignment_end(struct dsdn_context *c, const uint8_t subject[72]);
+void dsdn_fire_unbonding_end(struct dsdn_context *c, const uint8_t subject[72]);
+void dsdn_fire_cooldown_end(struct dsdn_context *c, const uint8_t subject[72]);
+void dsdn_fire_replica_sweep(struct dsdn_context *c, const uint8_t subject[72]);
+void dsdn_fire_validator_epoch(struct dsdn_context *c, const uint8_t subject[72]);
+void dsdn_fire_transfer_link_end(struct dsdn_context *c, const uint8_t subject[72]);
+void dsdn_fire_committee_end(struct dsdn_context *c, const uint8_t subject[72]);
 
 /* ---- who agrees (roles/system/agreement.c) ---- */
 
@@ -108,10 +108,17 @@ void dsdn_node_repeated(struct dsdn_context *c, uint32_t row);
 /* dsdn_stake_minimum: base units that a node of this role and class needs (requirement STAKE-1); 0: none. */
 uint64_t dsdn_stake_minimum(const struct dsdn_state *s, uint8_t role, uint8_t node_class);
 
-/* dsdn_stake_of: base units locked for a role behind a node or validator, without those that unbond; `operator` not
- * NULL: only if they are his (roles/chain/stake.c). */
-uint64_t dsdn_stake_of(const struct dsdn_state *s, const uint8_t beneficiary[32], uint8_t role,
-                       const uint8_t *operator);
+/* dsdn_stake_of: base units that `staker` locked for a role behind a node or validator, without those that unbond
+ * (roles/chain/stake.c). */
+uint64_t dsdn_stake_of(const struct dsdn_state *s, const uint8_t beneficiary[32], const uint8_t staker[32],
+                       uint8_t role);
+
+/* dsdn_node_owner: whose stake counts for a node and answers for it: the operator of one of role 1, otherwise the
+ * node itself. */
+static inline const uint8_t *dsdn_node_owner(const struct dsdn_row_node *node)
+{
+    return node->role == DSDN_NODE_ROLE_STORAGE ? node->operator : node->id;
+}
 
 /* dsdn_stake_judged: stake can be judged, that is the feature level is 1 at least. */
 static inline bool dsdn_stake_judged(const struct dsdn_state *s)

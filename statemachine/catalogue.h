@@ -101,7 +101,7 @@ struct dsdn_reducer {
 struct dsdn_deadline_kind {
     uint16_t kind;
     const char *name, *doc;
-    void (*fire)(struct dsdn_context *c, const uint8_t subject[68]);
+    void (*fire)(struct dsdn_context *c, const uint8_t subject[72]);
     struct dsdn_insert insert[2]; /* rows that firing may add; rows 0 = none */
 };
 
@@ -174,7 +174,7 @@ bool dsdn_operator_allowed(const struct dsdn_state *s, const uint8_t operator[32
 enum dsdn_clock { DSDN_CLOCK_OBJECTION = 0, DSDN_CLOCK_HEIGHT = 1, DSDN_CLOCK_TIME = 2 };
 
 /* dsdn_deadline_set adds a deadline (room: INSERTS(deadline, 1)); the same one twice is one.
- * dsdn_deadline_clear removes it; false when there is none.  subject is zero-padded to 68 bytes. */
+ * dsdn_deadline_clear removes it; false when there is none.  subject is zero-padded to 72 bytes. */
 void dsdn_deadline_set(struct dsdn_context *c, enum dsdn_clock clock, uint64_t due, uint16_t kind,
                        const void *subject, uint32_t subject_len);
 bool dsdn_deadline_clear(struct dsdn_context *c, enum dsdn_clock clock, uint64_t due, uint16_t kind,

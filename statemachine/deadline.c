@@ -1,7 +1,7 @@
 /* deadline.c: deadlines and height schedules (protocol.md, sections 10 and 11). */
 #include "statemachine/engine_internal.h"
 
-#define SUBJECT_LEN 68u
+#define SUBJECT_LEN 72u
 
 struct dsdn_tick dsdn_tick_of(const struct dsdn_state *s, const struct dsdn_header *h)
 {

@@ -125,13 +125,13 @@ enum {
 #undef DSDN_EVENTS_PREFIX
 #undef DSDN_TABLE_NUMBER
 
-static void probe_fire_trace(struct dsdn_context *c, const uint8_t subject[68])
+static void probe_fire_trace(struct dsdn_context *c, const uint8_t subject[72])
 {
     probe_trace(c, PROBE_KIND_TRACE, dsdn_load64(subject));
 }
 
 /* Sets a deadline that is due already: it must fire in the same batch, as long as the budget lasts. */
-static void probe_fire_cascade(struct dsdn_context *c, const uint8_t subject[68])
+static void probe_fire_cascade(struct dsdn_context *c, const uint8_t subject[72])
 {
     uint64_t next = dsdn_load64(subject) + 1;
     probe_trace(c, PROBE_KIND_CASCADE, dsdn_load64(subject));

@@ -184,7 +184,7 @@ static void hand_offs_end_with_time(void **state)
 static void committees_end_when_they_are_past(void **state)
 {
     struct world *w = *state;
-    uint8_t subject[68] = {[7] = 4};
+    uint8_t subject[72] = {[7] = 4};
     for (uint16_t i = 0; i < 1000; i++) seat_insert(w, 4, i);
     seat_insert(w, 5, 0);
     dsdn_sys_committee_insert(w->s, subject);

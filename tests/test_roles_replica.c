@@ -575,7 +575,7 @@ static void test_sweep_not_needed(void **unused)
     expect_result(enter(w, 1, &r), OK);
     expect_result(status(w, 1, DSDN_NODE_QUARANTINED, 0), OK);
     assert_int_equal(deadlines(w), 3);
-    uint8_t stranger[68] = {9};
+    uint8_t stranger[72] = {9};
     struct dsdn_context c = {.state = state(w), .time_ms = w->time_ms};
     dsdn_fire_replica_sweep(&c, stranger);
     world_free(w);

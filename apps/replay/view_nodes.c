@@ -95,8 +95,7 @@ static int gate_one(struct view_list *v, uint32_t node, struct dsdn_error *error
     view_text(v, NAME_OF(verdicts, (uint8_t)answer.verdict));
     view_text(v, reason_name(answer.reason));
     view_text(v, reason_name(dsdn_gate_eligible(v->s, v->time_ms, n->id)));
-    view_number(v, dsdn_stake_of(v->s, n->id, n->role, /* what counts for it */
-                                 n->role == DSDN_NODE_ROLE_STORAGE ? n->operator : NULL));
+    view_number(v, dsdn_stake_of(v->s, n->id, dsdn_node_owner(n), n->role)); /* what counts for it */
     view_number(v, dsdn_stake_minimum(v->s, n->role, n->node_class));
     view_number(v, slashing.banned_until);
     view_number(v, slashing.cooldown_until);

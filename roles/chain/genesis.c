@@ -38,8 +38,10 @@ static void put_stakes(struct dsdn_state *s, struct dsdn_row_supply *supply, con
         struct dsdn_rec_validator_entry v;
         if (!(at = dsdn_get_validator_entry(at, end, &v))) return;
         if (v.stake.asset || !v.stake.units) continue;
-        struct dsdn_row_stake *row = dsdn_stake_edit(s, dsdn_stake_insert(s, v.id));
-        memcpy(row->staker, v.id, 32);
+        uint8_t key[dsdn_KEY_LEN_stake];
+        memcpy(key, v.id, 32);
+        memcpy(key + 32, v.id, 32);
+        struct dsdn_row_stake *row = dsdn_stake_edit(s, dsdn_stake_insert(s, key));
         row->role = DSDN_NODE_ROLE_VALIDATOR;
         if (dsdn_account_find(s, v.id) == DSDN_NO_ROW)
             dsdn_account_insert(s, v.id); /* unbonding pays into it */

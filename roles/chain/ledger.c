@@ -54,7 +54,7 @@ static bool entries_sound(const struct dsdn_state *s, const struct dsdn_row_stak
     struct dsdn_walk w;
     uint64_t sum = 0;
     uint32_t cnt = 0;
-    dsdn_walk_begin(&w, &s->tables[dsdn_TABLE_unbonding], 0, stake->beneficiary, 32);
+    dsdn_walk_begin(&w, &s->tables[dsdn_TABLE_unbonding], 0, stake->beneficiary, dsdn_KEY_LEN_stake);
     for (uint32_t row; (row = dsdn_walk_next(&w)) != DSDN_NO_ROW; cnt++)
         if (!add(&sum, dsdn_unbonding_at(s, row)->amount)) return false;
     return sum == stake->unbonding && cnt == stake->unbonding_cnt;

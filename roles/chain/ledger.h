@@ -29,7 +29,7 @@ static inline struct dsdn_purse dsdn_purse_stake(struct dsdn_state *s, uint32_t 
     return (struct dsdn_purse){DSDN_POT_STAKED, &dsdn_stake_edit(s, row)->amount, NULL};
 }
 
-/* `stake` is the row of the entry's beneficiary, or DSDN_NO_ROW. */
+/* `stake` is the row of the entry's beneficiary and staker, or DSDN_NO_ROW. */
 static inline struct dsdn_purse dsdn_purse_unbonding(struct dsdn_state *s, uint32_t row, uint32_t stake)
 {
     return (struct dsdn_purse){DSDN_POT_UNBONDING, &dsdn_unbonding_edit(s, row)->amount,
@@ -55,8 +55,8 @@ static inline bool dsdn_stake_held(const struct dsdn_state *s, uint32_t row)
  * for 1 unbonding and 1 deadline. */
 void dsdn_stake_unbond(struct dsdn_context *c, uint32_t row, uint64_t units);
 
-/* dsdn_stake_entry: the unbonding entry of a beneficiary that is paid at `due`, or DSDN_NO_ROW. */
-uint32_t dsdn_stake_entry(const struct dsdn_state *s, const uint8_t beneficiary[32], uint64_t due);
+/* dsdn_stake_row: what `staker` staked behind a beneficiary, or DSDN_NO_ROW. */
+uint32_t dsdn_stake_row(const struct dsdn_state *s, const uint8_t beneficiary[32], const uint8_t staker[32]);
 
 /* dsdn_epoch_due has the validator set computed anew at the next multiple of validator_epoch_ms.  Needs room
  * for 1 deadline. */

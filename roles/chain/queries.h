@@ -18,18 +18,20 @@ uint64_t dsdn_chain_locked(const struct dsdn_state *s, const uint8_t account[32]
  */
 uint64_t dsdn_chain_spendable(const struct dsdn_state *s, const uint8_t account[32], uint64_t now_ms);
 
-/* dsdn_chain_stake: the stake behind a node or validator, or NULL.  The row is valid until the next event. */
-const struct dsdn_row_stake *dsdn_chain_stake(const struct dsdn_state *s, const uint8_t beneficiary[32]);
+/* dsdn_chain_stake: what `staker` staked behind a node or validator, or NULL.  The row is valid until the next
+ * event. */
+const struct dsdn_row_stake *dsdn_chain_stake(const struct dsdn_state *s, const uint8_t beneficiary[32],
+                                              const uint8_t staker[32]);
 
 /* A withdrawal under way: `units` are paid to the staker once the origin's time has reached due_ms. */
 struct dsdn_withdrawal {
     uint64_t due_ms, units;
 };
 
-/* dsdn_chain_withdrawals writes the first `cap` withdrawals of a beneficiary in order of time and returns how
- * many there are. */
+/* dsdn_chain_withdrawals writes the first `cap` withdrawals of a staker from behind a beneficiary, in order of
+ * time, and returns how many there are. */
 uint32_t dsdn_chain_withdrawals(const struct dsdn_state *s, const uint8_t beneficiary[32],
-                                struct dsdn_withdrawal *out, uint32_t cap);
+                                const uint8_t staker[32], struct dsdn_withdrawal *out, uint32_t cap);
 
 /* dsdn_chain_validators writes the first `cap` active validators in order of power (highest first; of equal
  * power the lowest id first) and returns how many it wrote.  Power is column `stake`.  The rows are valid

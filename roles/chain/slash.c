@@ -19,7 +19,8 @@ struct claim {
     const struct dsdn_context *c;
     const uint8_t *target;
     struct dsdn_view evidence;
-    uint32_t node, stake; /* rows of the target, or DSDN_NO_ROW */
+    uint32_t node;  /* row of the target, or DSDN_NO_ROW */
+    uint32_t stake; /* row that answers for it, or DSDN_NO_ROW */
 };
 
 /* 1: nobody heard of an Active node for too long. */
@@ -140,22 +141,31 @@ static uint64_t slash_stake(struct dsdn_state *s, uint32_t stake, uint64_t bps)
 {
     uint64_t units = slash_purse(s, dsdn_purse_stake(s, stake), bps);
     struct dsdn_walk w;
-    dsdn_walk_begin(&w, &s->tables[dsdn_TABLE_unbonding], 0, dsdn_stake_at(s, stake)->beneficiary, 32);
+    dsdn_walk_begin(&w, &s->tables[dsdn_TABLE_unbonding], 0, dsdn_stake_at(s, stake)->beneficiary,
+                    dsdn_KEY_LEN_stake);
     for (uint32_t row; (row = dsdn_walk_next(&w)) != DSDN_NO_ROW;)
         units = dsdn_capped_add(units, slash_purse(s, dsdn_purse_unbonding(s, row, stake), bps));
     return units;
+}
+
+/* Nobody pays for a fault but who stands behind the node when it is proven; a validator stands for itself. */
+static uint32_t accountable(const struct dsdn_state *s, const uint8_t target[32], uint8_t kind, uint32_t node)
+{
+    bool itself = kind == DOUBLE_SIGN || node == DSDN_NO_ROW;
+    return dsdn_stake_row(s, target, itself ? target : dsdn_node_owner(dsdn_node_at(s, node)));
 }
 
 dsdn_outcome dsdn_reduce_slash_evidence_submitted(struct dsdn_context *c,
                                                   const struct dsdn_ev_slash_evidence_submitted *e)
 {
     struct dsdn_state *s = c->state;
+    uint32_t node = dsdn_node_find_hashed(s, e->target, c->hash[0]);
     const struct claim claim = {
         .c = c,
         .target = e->target,
         .evidence = e->evidence,
-        .node = dsdn_node_find_hashed(s, e->target, c->hash[1]),
-        .stake = dsdn_stake_find_hashed(s, e->target, c->hash[0]),
+        .node = node,
+        .stake = accountable(s, e->target, e->kind, node),
     };
     struct fault fault = {.bps = 0};
     uint8_t id[32];

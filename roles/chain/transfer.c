@@ -70,7 +70,7 @@ dsdn_outcome dsdn_reduce_transfer(struct dsdn_context *c, const struct dsdn_ev_t
     return DSDN_RESULT(OK);
 }
 
-void dsdn_fire_transfer_link_end(struct dsdn_context *c, const uint8_t subject[68])
+void dsdn_fire_transfer_link_end(struct dsdn_context *c, const uint8_t subject[72])
 {
     struct dsdn_state *s = c->state;
     uint32_t row = dsdn_transfer_link_find(s, subject);

@@ -77,15 +77,7 @@ void dsdn_epoch_due_for(struct dsdn_context *c, uint32_t stake)
         dsdn_epoch_due(c);
 }
 
-static uint64_t power_of(const struct dsdn_state *s, const uint8_t id[32])
-{
-    uint32_t row = dsdn_stake_find(s, id);
-    return row == DSDN_NO_ROW || dsdn_stake_at(s, row)->role != DSDN_NODE_ROLE_VALIDATOR
-               ? 0
-               : dsdn_stake_at(s, row)->amount;
-}
-
-void dsdn_fire_validator_epoch(struct dsdn_context *c, const uint8_t subject[68])
+void dsdn_fire_validator_epoch(struct dsdn_context *c, const uint8_t subject[72])
 {
     (void)subject;
     struct dsdn_state *s = c->state;
@@ -96,7 +88,8 @@ void dsdn_fire_validator_epoch(struct dsdn_context *c, const uint8_t subject[68]
     ranked best[ACTIVE_MAX];
     for (uint32_t i = 0; i < t->row_end; i++) {
         if (!dsdn_table_live(t, i)) continue;
-        uint64_t power = power_of(s, dsdn_sys_validator_at(s, i)->id);
+        const uint8_t *id = dsdn_sys_validator_at(s, i)->id;
+        uint64_t power = dsdn_stake_of(s, id, id, DSDN_NODE_ROLE_VALIDATOR);
         if (power < least) {
             dsdn_sys_validator_erase(s, i);
             continue;

@@ -41,11 +41,11 @@ dsdn_outcome dsdn_gate_operator(const struct dsdn_state *s, const uint8_t operat
     return DSDN_UNMET(OPERATOR_NOT_ALLOWED);
 }
 
-dsdn_outcome dsdn_gate_stake(const struct dsdn_state *s, const uint8_t node_id[32], const uint8_t *operator,
-                             uint8_t role, uint8_t class_column)
+dsdn_outcome dsdn_gate_stake(const struct dsdn_state *s, const uint8_t node_id[32],
+                             const uint8_t operator[32], uint8_t role, uint8_t class_column)
 {
     if (!dsdn_stake_judged(s)) return DSDN_RESULT(OK);
-    uint64_t stake = dsdn_stake_of(s, node_id, role, role == DSDN_NODE_ROLE_STORAGE ? operator : NULL);
+    uint64_t stake = dsdn_stake_of(s, node_id, role == DSDN_NODE_ROLE_STORAGE ? operator : node_id, role);
     uint64_t minimum = dsdn_stake_minimum(s, role, class_column);
     if (stake >= minimum) return DSDN_RESULT(OK);
     return stake ? DSDN_UNMET(STAKE_BELOW_MINIMUM) : DSDN_UNMET(STAKE_MISSING);
@@ -93,7 +93,7 @@ static struct dsdn_gate_answer decide_registered(const struct dsdn_state *s, uin
         return answer(DSDN_GATE_QUARANTINED, DSDN_UNMET(NODE_STATUS));
     if (dsdn_stake_judged(s) && node->cooldown_until > time_ms)
         return answer(DSDN_GATE_QUARANTINED, DSDN_UNMET(NODE_COOLDOWN));
-    reason = dsdn_gate_stake(s, node->id, NULL, node->role, node->node_class);
+    reason = dsdn_gate_node_stake(s, node);
     return answer(reason ? DSDN_GATE_QUARANTINED : DSDN_GATE_ALLOWED, reason);
 }
 

@@ -37,12 +37,17 @@ dsdn_outcome dsdn_gate_return(const struct dsdn_row_node *node, uint64_t time_ms
 /* dsdn_gate_operator: at pilot level only listed operators, otherwise OPERATOR_NOT_ALLOWED (GATE-12). */
 dsdn_outcome dsdn_gate_operator(const struct dsdn_state *s, const uint8_t operator[32]);
 
-/* dsdn_gate_stake: does the stake behind node_id reach the minimum of role and class?  STAKE_MISSING when
- * there is none, STAKE_BELOW_MINIMUM when there is some; OK while stake is not judged (feature level 0).
- * operator: who registers the node (stake of anybody else does not count for role 1); NULL: it is
- * registered. */
-dsdn_outcome dsdn_gate_stake(const struct dsdn_state *s, const uint8_t node_id[32], const uint8_t *operator,
-                             uint8_t role, uint8_t class_column);
+/* dsdn_gate_stake: does the stake of node_id's owner (the operator with role 1, otherwise the node itself) reach
+ * the minimum of role and class?  STAKE_MISSING when there is none, STAKE_BELOW_MINIMUM when there is some; OK
+ * while stake is not judged (feature level 0).  What anybody else staked behind node_id does not count. */
+dsdn_outcome dsdn_gate_stake(const struct dsdn_state *s, const uint8_t node_id[32],
+                             const uint8_t operator[32], uint8_t role, uint8_t class_column);
+
+/* dsdn_gate_node_stake: the same of a registered node. */
+static inline dsdn_outcome dsdn_gate_node_stake(const struct dsdn_state *s, const struct dsdn_row_node *node)
+{
+    return dsdn_gate_stake(s, node->id, node->operator, node->role, node->node_class);
+}
 
 /* dsdn_gate_store: may a chunk of `size` bytes be assigned to the node?  NODE_CLOSED, NODE_ROLE, NODE_STATUS,
  * TLS_EXPIRED, BINDING_EXPIRED or CAPACITY_FULL, in this order. */

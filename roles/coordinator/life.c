@@ -63,7 +63,7 @@ void dsdn_node_judge(struct dsdn_context *c, uint32_t row)
     if (quarantined && n->cause == DSDN_CAUSE_DECISION) return;
     if (n->cooldown_until > c->time_ms) {
         if (!quarantined) dsdn_node_move(c, row, DSDN_NODE_QUARANTINED, DSDN_CAUSE_SLASHED);
-    } else if (dsdn_gate_stake(c->state, n->id, NULL, n->role, n->node_class)) {
+    } else if (dsdn_gate_node_stake(c->state, n)) {
         if (!quarantined)
             dsdn_node_move(c, row, DSDN_NODE_QUARANTINED, DSDN_CAUSE_STAKE);
         else if (n->cause != DSDN_CAUSE_STAKE)
@@ -101,7 +101,7 @@ void dsdn_node_repeated(struct dsdn_context *c, uint32_t row)
 
 /* ---- deadlines ---- */
 
-void dsdn_fire_ban_end(struct dsdn_context *c, const uint8_t subject[68])
+void dsdn_fire_ban_end(struct dsdn_context *c, const uint8_t subject[72])
 {
     uint32_t row = dsdn_node_find(c->state, subject);
     if (row == DSDN_NO_ROW || dsdn_node_at(c->state, row)->status != DSDN_NODE_BANNED) return;
@@ -109,7 +109,7 @@ void dsdn_fire_ban_end(struct dsdn_context *c, const uint8_t subject[68])
     dsdn_node_move(c, row, DSDN_NODE_PENDING, DSDN_CAUSE_BAN_ENDED);
 }
 
-void dsdn_fire_cooldown_end(struct dsdn_context *c, const uint8_t subject[68])
+void dsdn_fire_cooldown_end(struct dsdn_context *c, const uint8_t subject[72])
 {
     uint32_t row = dsdn_node_find(c->state, subject);
     if (row != DSDN_NO_ROW && dsdn_node_at(c->state, row)->cooldown_until <= c->time_ms)
@@ -136,7 +136,7 @@ static uint32_t sweep_find(const struct dsdn_state *s, const uint8_t node[32], c
     return cnt;
 }
 
-void dsdn_fire_replica_sweep(struct dsdn_context *c, const uint8_t subject[68])
+void dsdn_fire_replica_sweep(struct dsdn_context *c, const uint8_t subject[72])
 {
     struct dsdn_state *s = c->state;
     struct dsdn_replica_rows at = {.node = dsdn_node_find(s, subject)};

@@ -172,6 +172,8 @@ dsdn_outcome dsdn_reduce_operator_bound(struct dsdn_context *c, const struct dsd
     if (there) return there;
     const struct dsdn_row_node *known = dsdn_node_at(s, row);
     if (e->expiry <= c->time_ms) return DSDN_UNMET(BINDING_EXPIRED);
+    dsdn_outcome listed = dsdn_gate_operator(s, e->operator);
+    if (listed) return listed;
     if (dsdn_equal32(known->operator, e->operator) && known->binding_expiry == e->expiry)
         return DSDN_RESULT(NO_EFFECT);
     if (!dsdn_embedded_valid(c, "node_sig", e->node_id, e->node_sig)) return DSDN_RESULT(BAD_SIGNATURE);
@@ -179,6 +181,7 @@ dsdn_outcome dsdn_reduce_operator_bound(struct dsdn_context *c, const struct dsd
     struct dsdn_row_node *n = dsdn_node_edit(s, row);
     memcpy(n->operator, e->operator, 32);
     n->binding_expiry = e->expiry;
+    dsdn_node_judge(c, row); /* whose stake counts changed hands too */
     return DSDN_RESULT(OK);
 }
 

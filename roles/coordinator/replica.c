@@ -197,7 +197,7 @@ dsdn_outcome dsdn_reduce_heal_assigned(struct dsdn_context *c, const struct dsdn
     return assign(c, &plan);
 }
 
-void dsdn_fire_assignment_end(struct dsdn_context *c, const uint8_t subject[68])
+void dsdn_fire_assignment_end(struct dsdn_context *c, const uint8_t subject[72])
 {
     struct dsdn_state *s = c->state;
     struct dsdn_replica_rows f = {.replica = dsdn_replica_find(s, subject)};

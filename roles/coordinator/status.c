@@ -32,8 +32,7 @@ static dsdn_outcome admission(const struct dsdn_context *c, const struct dsdn_ro
     dsdn_outcome papers = dsdn_gate_papers(n->tls_not_after, n->binding_expiry, c->time_ms);
     if (papers || !dsdn_stake_judged(c->state)) return papers;
     if (n->cooldown_until > c->time_ms) return DSDN_UNMET(NODE_COOLDOWN);
-    return dsdn_gate_stake(c->state, n->id, NULL, n->role, n->node_class) ? DSDN_UNMET(STAKE_BELOW_MINIMUM)
-                                                                    : DSDN_RESULT(OK);
+    return dsdn_gate_node_stake(c->state, n) ? DSDN_UNMET(STAKE_BELOW_MINIMUM) : DSDN_RESULT(OK);
 }
 
 dsdn_outcome dsdn_reduce_node_status_set(struct dsdn_context *c, const struct dsdn_ev_node_status_set *e)

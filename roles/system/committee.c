@@ -96,7 +96,7 @@ dsdn_outcome dsdn_reduce_committee_handoff_completed(struct dsdn_context *c,
     return DSDN_RESULT(OK);
 }
 
-void dsdn_fire_committee_end(struct dsdn_context *c, const uint8_t subject[68])
+void dsdn_fire_committee_end(struct dsdn_context *c, const uint8_t subject[72])
 {
     uint64_t epoch = dsdn_load64_be(subject);
     if (epoch < dsdn_head(c->state)->authority_epoch) dsdn_committee_erase(c->state, epoch);
