@@ -29,23 +29,24 @@ static struct fact *supply(struct twin *t)
     return facts_make(&t->facts, "supply", &zero);
 }
 
-static struct fact *stake_row(struct twin *t, const uint8_t *beneficiary)
+static struct fact *stake_row(struct twin *t, const uint8_t *beneficiary, const uint8_t *staker)
 {
-    return facts_by_id(&t->facts, "stake", beneficiary);
+    return facts_by_pair(&t->facts, "stake", beneficiary, staker);
 }
 
-static bool is_entry_of(const struct fact *entry, const uint8_t *beneficiary)
+/* Keys of stakes and of their entries begin with beneficiary and staker. */
+static bool is_entry_of(const struct fact *entry, const struct fact *stake)
 {
-    return same(entry->key.bytes, beneficiary);
+    return memcmp(entry->key.bytes, stake->key.bytes, 64) == 0;
 }
 
-static uint64_t unbonding_of(struct twin *t, const uint8_t *beneficiary, uint32_t *entries)
+static uint64_t unbonding_of(struct twin *t, const struct fact *stake, uint32_t *entries)
 {
     const struct fact_table *table = facts_table(&t->facts, "unbonding");
     uint64_t sum = 0;
     *entries = 0;
     for (uint32_t i = 0; i < table->cnt; i++)
-        if (is_entry_of(table->rows[i], beneficiary)) {
+        if (is_entry_of(table->rows[i], stake)) {
             sum += get(table->rows[i], "amount");
             ++*entries;
         }
@@ -66,7 +67,7 @@ void settle_chain(struct twin *t)
     const struct fact_table *stakes = facts_table(&t->facts, "stake");
     for (uint32_t i = 0; i < stakes->cnt; i++) {
         uint32_t entries;
-        set(stakes->rows[i], "unbonding", unbonding_of(t, stakes->rows[i]->key.bytes, &entries));
+        set(stakes->rows[i], "unbonding", unbonding_of(t, stakes->rows[i], &entries));
         set(stakes->rows[i], "unbonding_cnt", entries);
     }
     set(supply(t), "balances", column_sum(t, "account", "balance"));
@@ -99,9 +100,8 @@ void genesis_chain(struct twin *t)
         uint64_t units = said_number(&item, "stake");
         if (said_field(&item, "stake")->at[0] != 0 || units == 0) continue;
         const uint8_t *id = said_bytes(&item, "id");
-        struct key k = key_of(id, 32);
+        struct key k = key_pair(id, id);
         struct fact *stake = facts_make(&t->facts, "stake", &k);
-        put_bytes(stake, "staker", id, 32);
         set(stake, "amount", units);
         set(stake, "role", 2);
         account_of(t, id);
@@ -181,6 +181,9 @@ verdict wallet_affinity_declared(struct twin *t)
     if (kind == 0 && (!given(t, "b_sig") || !embedded_verifies(t, "b_sig", b, bytes(t, "b_sig"))))
         return BAD_SIGNATURE;
     if (kind != 0 && given(t, "b_sig")) return unmet("SIGNATURE_UNEXPECTED");
+    struct key k = memcmp(a, b, 32) < 0 ? key_pair(a, b) : key_pair(b, a);
+    struct fact *row = facts_find(&t->facts, "affinity", &k);
+    if (row && get(row, "kinds") >> kind & 1) return NO_EFFECT;
     if (kind == 1) {
         const struct fact *node_a = node_of(t, a), *node_b = node_of(t, b);
         if (!node_a || !node_b) return unmet("NODE_UNKNOWN");
@@ -190,9 +193,6 @@ verdict wallet_affinity_declared(struct twin *t)
     if (kind == 2 && !facts_by_pair(&t->facts, "transfer_link", a, b) &&
         !facts_by_pair(&t->facts, "transfer_link", b, a))
         return unmet("AFFINITY_UNPROVEN");
-    struct key k = memcmp(a, b, 32) < 0 ? key_pair(a, b) : key_pair(b, a);
-    struct fact *row = facts_find(&t->facts, "affinity", &k);
-    if (row && get(row, "kinds") >> kind & 1) return NO_EFFECT;
     row = facts_make(&t->facts, "affinity", &k);
     set(row, "kinds", get(row, "kinds") | 1ull << kind);
     set(row, "since_ms", t->now);
@@ -201,16 +201,20 @@ verdict wallet_affinity_declared(struct twin *t)
 
 /* ---- stake ---- */
 
-uint64_t stake_of(struct twin *t, const uint8_t id[32], uint64_t role)
+const uint8_t *owner_of(const struct fact *node)
 {
-    const struct fact *row = stake_row(t, id);
+    return get(node, "role") == 1 ? get_bytes(node, "operator") : node->key.bytes;
+}
+
+uint64_t stake_of(struct twin *t, const uint8_t id[32], const uint8_t owner[32], uint64_t role)
+{
+    const struct fact *row = stake_row(t, id, owner);
     return row && get(row, "role") == role ? get(row, "amount") : 0;
 }
 
-static bool anything_at(struct twin *t, const uint8_t *beneficiary)
+static bool anything_in(const struct fact *stake)
 {
-    const struct fact *row = stake_row(t, beneficiary);
-    return row && (get(row, "amount") > 0 || get(row, "unbonding") > 0);
+    return stake && (get(stake, "amount") > 0 || get(stake, "unbonding") > 0);
 }
 
 static void epoch_due(struct twin *t)
@@ -219,10 +223,10 @@ static void epoch_due(struct twin *t)
     deadline_set(t, CLOCK_TIME, (t->now / length + 1) * length, VALIDATOR_EPOCH, "", 0);
 }
 
-static void epoch_due_if_validator(struct twin *t, const uint8_t *id)
+static void epoch_due_if_validator(struct twin *t, const struct fact *stake)
 {
-    const struct fact *stake = stake_row(t, id);
-    if (stake && get(stake, "role") == 2 && facts_by_id(&t->facts, "validator", id)) epoch_due(t);
+    if (stake && get(stake, "role") == 2 && facts_by_id(&t->facts, "validator", stake->key.bytes))
+        epoch_due(t);
 }
 
 verdict stake_deposited(struct twin *t)
@@ -233,15 +237,9 @@ verdict stake_deposited(struct twin *t)
     if (asset(t, "amount") != 0) return unmet("ASSET_UNKNOWN");
     if (role != 1 && role != 2) return unmet("STAKE_ROLE");
     if (units == 0) return unmet("AMOUNT_ZERO");
-    struct fact *stake = stake_row(t, beneficiary), *node = node_of(t, beneficiary);
+    struct fact *stake = stake_row(t, beneficiary, staker);
     if (role == 2 && !same(staker, beneficiary)) return unmet("STAKE_OWNER");
-    if (anything_at(t, beneficiary) && get(stake, "role") != role) return unmet("STAKE_ROLE");
-    if (stake && get(stake, "amount") > 0 && !same(get_bytes(stake, "staker"), staker))
-        return unmet("STAKE_OWNER");
-    if (node && get(node, "status") != CLOSED) {
-        if (get(node, "role") != role) return unmet("STAKE_ROLE");
-        if (role == 1 && !same(get_bytes(node, "operator"), staker)) return unmet("STAKE_OWNER");
-    }
+    if (anything_in(stake) && get(stake, "role") != role) return unmet("STAKE_ROLE");
     if (units > twin_spendable(t, t->now, t->author)) return unmet("BALANCE_TOO_LOW");
     struct fact *validator = facts_by_id(&t->facts, "validator", beneficiary);
     bool comes = role == 2 && !validator &&
@@ -249,35 +247,29 @@ verdict stake_deposited(struct twin *t)
     if (comes && facts_table(&t->facts, "validator")->cnt >= VALIDATORS) return LIMIT;
     struct fact *account = account_of(t, t->author);
     set(account, "balance", get(account, "balance") - units);
-    struct key k = key_of(beneficiary, 32);
+    struct key k = key_pair(beneficiary, staker), id = key_of(beneficiary, 32);
     stake = facts_make(&t->facts, "stake", &k);
-    put_bytes(stake, "staker", staker, 32);
     set(stake, "role", role);
     set(stake, "amount", get(stake, "amount") + units);
-    if (comes) set(facts_make(&t->facts, "validator", &k), "since_ms", t->now);
+    if (comes) set(facts_make(&t->facts, "validator", &id), "since_ms", t->now);
     if (role == 2) epoch_due(t);
-    judge(t, node);
+    judge(t, node_of(t, beneficiary));
     return OK;
 }
 
-static struct key entry_key(const uint8_t *beneficiary, uint64_t due)
+static struct key entry_key(const struct fact *stake, uint64_t due)
 {
-    struct key k = key_of(beneficiary, 32);
+    struct key k = key_of(stake->key.bytes, 64);
     key_number(&k, due, 8);
     return k;
 }
 
 static void unbond(struct twin *t, struct fact *stake, uint64_t units)
 {
-    const uint8_t *beneficiary = stake->key.bytes;
     uint64_t due = later(t->now, setting(t, "unbonding_ms"));
-    struct key k = entry_key(beneficiary, due);
+    struct key k = entry_key(stake, due);
     set(stake, "amount", get(stake, "amount") - units);
-    struct fact *entry = facts_find(&t->facts, "unbonding", &k);
-    if (!entry) {
-        entry = facts_make(&t->facts, "unbonding", &k);
-        put_bytes(entry, "staker", get_bytes(stake, "staker"), 32);
-    }
+    struct fact *entry = facts_make(&t->facts, "unbonding", &k);
     set(entry, "amount", get(entry, "amount") + units);
     deadline_set(t, CLOCK_OBJECTION, due, UNBONDING_END, k.bytes, k.len);
 }
@@ -286,30 +278,28 @@ verdict stake_withdraw_requested(struct twin *t)
 {
     const uint8_t *beneficiary = bytes(t, "beneficiary");
     uint64_t units = number(t, "amount");
-    struct fact *stake = stake_row(t, beneficiary), *node = node_of(t, beneficiary);
+    struct fact *stake = stake_row(t, beneficiary, t->author), *node = node_of(t, beneficiary);
     if (!stake || get(stake, "amount") == 0) return unmet("STAKE_UNKNOWN");
-    if (!same(t->author, get_bytes(stake, "staker"))) return NOT_AUTHORISED;
     if (asset(t, "amount") != 0) return unmet("ASSET_UNKNOWN");
     if (units == 0) return unmet("AMOUNT_ZERO");
     if (units > get(stake, "amount")) return unmet("STAKE_TOO_LOW");
-    if (node && get(node, "cooldown_until") > t->now) return unmet("NODE_COOLDOWN");
-    struct key k = entry_key(beneficiary, later(t->now, setting(t, "unbonding_ms")));
-    const struct fact *entry = facts_find(&t->facts, "unbonding", &k);
-    if (entry ? !same(get_bytes(entry, "staker"), t->author)
-              : get(stake, "unbonding_cnt") >= UNBONDING_ENTRIES)
+    if (node && same(t->author, owner_of(node)) && get(node, "cooldown_until") > t->now)
+        return unmet("NODE_COOLDOWN");
+    struct key k = entry_key(stake, later(t->now, setting(t, "unbonding_ms")));
+    if (!facts_find(&t->facts, "unbonding", &k) && get(stake, "unbonding_cnt") >= UNBONDING_ENTRIES)
         return LIMIT;
     unbond(t, stake, units);
-    epoch_due_if_validator(t, beneficiary);
+    epoch_due_if_validator(t, stake);
     judge(t, node);
     return OK;
 }
 
 void unbonding_end(struct twin *t, const uint8_t *subject)
 {
-    struct key k = key_of(subject, 40);
+    struct key k = key_of(subject, 72); /* beneficiary, staker, due */
     struct fact *entry = facts_find(&t->facts, "unbonding", &k);
     if (!entry) return;
-    struct fact *account = account_of(t, get_bytes(entry, "staker"));
+    struct fact *account = account_of(t, subject + 32);
     set(account, "balance", get(account, "balance") + get(entry, "amount"));
     facts_drop(&t->facts, "unbonding", entry);
 }
@@ -336,7 +326,7 @@ void validator_epoch(struct twin *t, const uint8_t *subject)
     (void)subject;
     for (uint32_t i = validators->cnt; i--;) {
         struct fact *validator = validators->rows[i];
-        const struct fact *stake = stake_row(t, validator->key.bytes);
+        const struct fact *stake = stake_row(t, validator->key.bytes, validator->key.bytes);
         uint64_t power = stake && get(stake, "role") == 2 ? get(stake, "amount") : 0;
         if (power < setting(t, "stake_min_validator"))
             facts_drop(&t->facts, "validator", validator);
@@ -420,7 +410,7 @@ static verdict double_sign(struct twin *t, struct accusation *a)
     uint8_t digest[32];
     if (length(t, "evidence") != 12 + 2 * 96 || memcmp(e + 12, e + 12 + 96, 32) >= 0)
         return unmet("EVIDENCE_SHAPE");
-    const struct fact *stake = stake_row(t, target);
+    const struct fact *stake = stake_row(t, target, target);
     if (!facts_by_id(&t->facts, "validator", target) && !(stake && get(stake, "role") == 2))
         return unmet("VALIDATOR_UNKNOWN");
     for (const uint8_t *vote = e + 12; vote < e + 12 + 2 * 96; vote += 96) {
@@ -463,21 +453,22 @@ verdict slash_evidence_submitted(struct twin *t)
     memcpy(text + 33, a.named, a.named_len);
     dsdn_tagged("dsdn/evidence/1", text, 33 + a.named_len, id);
     if (facts_by_id(&t->facts, "evidence", id)) return unmet("EVIDENCE_USED");
-    struct fact *stake = stake_row(t, target), *node = node_of(t, target);
-    if (a.bps && !anything_at(t, target)) return unmet("STAKE_UNKNOWN");
+    struct fact *node = node_of(t, target);
+    struct fact *stake = stake_row(t, target, node && kind != 5 ? owner_of(node) : target); /* accountable */
+    if (a.bps && !anything_in(stake)) return unmet("STAKE_UNKNOWN");
     uint64_t slashed = 0;
     if (a.bps) {
         const struct fact_table *entries = facts_table(&t->facts, "unbonding");
         slashed = slash(t, stake, setting(t, a.bps));
         for (uint32_t i = 0; i < entries->cnt; i++)
-            if (is_entry_of(entries->rows[i], target))
+            if (is_entry_of(entries->rows[i], stake))
                 slashed += slash(t, entries->rows[i], setting(t, a.bps));
         if (node) fault(t, node);
     } else {
         repeated(t, node);
         if (stake && get(stake, "amount") > 0) unbond(t, stake, get(stake, "amount"));
     }
-    epoch_due_if_validator(t, target);
+    epoch_due_if_validator(t, stake);
     struct key k = key_of(id, 32);
     struct fact *row = facts_make(&t->facts, "evidence", &k);
     put_bytes(row, "target", target, 32);

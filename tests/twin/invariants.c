@@ -38,14 +38,18 @@ static bool supply_conserved(struct invariants *v, const struct dsdn_state *s)
         const struct dsdn_row_unbonding *entry = dsdn_unbonding_at(s, row);
         if (entry->amount > issued) return BROKEN(v, "an entry is above all there is");
         unbonding += entry->amount;
-        uint32_t stake = dsdn_stake_find(s, entry->beneficiary);
+        uint8_t key[64];
+        memcpy(key, entry->beneficiary, 32);
+        memcpy(key + 32, entry->staker, 32);
+        uint32_t stake = dsdn_stake_find(s, key);
         if (stake == DSDN_NO_ROW) return BROKEN(v, "an unbonding entry without a stake");
     }
     for (EACH(s, dsdn_TABLE_stake, row)) {
         const struct dsdn_row_stake *stake = dsdn_stake_at(s, row);
         uint64_t its = 0, entries = 0;
         for (EACH(s, dsdn_TABLE_unbonding, entry))
-            if (dsdn_equal32(dsdn_unbonding_at(s, entry)->beneficiary, stake->beneficiary)) {
+            if (dsdn_equal32(dsdn_unbonding_at(s, entry)->beneficiary, stake->beneficiary) &&
+                dsdn_equal32(dsdn_unbonding_at(s, entry)->staker, stake->staker)) {
                 its += dsdn_unbonding_at(s, entry)->amount;
                 entries++;
             }
@@ -64,11 +68,12 @@ static bool unbonding_has_deadlines(struct invariants *v, const struct dsdn_stat
     uint32_t entries = 0, deadlines = 0;
     for (EACH(s, dsdn_TABLE_unbonding, row)) {
         const struct dsdn_row_unbonding *entry = dsdn_unbonding_at(s, row);
-        uint8_t key[79] = {0}; /* clock 0, due, kind 3, beneficiary, due */
+        uint8_t key[dsdn_sys_KEY_LEN_deadline] = {0}; /* clock 0, due, kind 3, beneficiary, staker, due */
         memcpy(key + 1, entry->due, 8);
         key[10] = 3;
         memcpy(key + 11, entry->beneficiary, 32);
-        memcpy(key + 43, entry->due, 8);
+        memcpy(key + 43, entry->staker, 32);
+        memcpy(key + 75, entry->due, 8);
         if (dsdn_sys_deadline_find(s, key) == DSDN_NO_ROW)
             return BROKEN(v, "an unbonding entry without a deadline");
         entries++;

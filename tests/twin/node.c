@@ -48,7 +48,7 @@ void judge(struct twin *t, struct fact *node)
     if (status == QUARANTINED && get(node, "cause") == 3) return;
     if (get(node, "cooldown_until") > t->now) {
         if (status != QUARANTINED) move(t, node, QUARANTINED, 2);
-    } else if (stake_of(t, node->key.bytes, get(node, "role")) < minimum(t, node)) {
+    } else if (stake_of(t, node->key.bytes, owner_of(node), get(node, "role")) < minimum(t, node)) {
         if (status != QUARANTINED)
             move(t, node, QUARANTINED, 1);
         else
@@ -140,6 +140,14 @@ static bool registered_the_same(struct twin *t, const struct fact *node, uint64_
            get(node, "binding_expiry") == number(t, "binding_expiry") && text_is(t, "label", node);
 }
 
+/* The gate of pilot level. */
+static bool operator_allowed(struct twin *t)
+{
+    char name[47];
+    operator_parameter(bytes(t, "operator"), name);
+    return setting(t, "gate_pilot") == 0 || twin_parameter(t, name) == 1;
+}
+
 verdict node_registered(struct twin *t)
 {
     const uint8_t *id = bytes(t, "node_id");
@@ -160,16 +168,10 @@ verdict node_registered(struct twin *t)
     }
     if (number(t, "tls_not_after") <= t->now) return unmet("TLS_EXPIRED");
     if (number(t, "binding_expiry") <= t->now) return unmet("BINDING_EXPIRED");
-    char allowed[47];
-    operator_parameter(bytes(t, "operator"), allowed);
-    if (setting(t, "gate_pilot") != 0 && twin_parameter(t, allowed) != 1)
-        return unmet("OPERATOR_NOT_ALLOWED");
-    if (judged(t) && minimum_of(t, role, class) != 0) {
-        const struct fact *stake = facts_by_id(&t->facts, "stake", id);
-        if (stake_of(t, id, role) == 0) return unmet("STAKE_MISSING");
-        if (role == 1 && !same(get_bytes(stake, "staker"), bytes(t, "operator")))
-            return unmet("STAKE_MISSING");
-    }
+    if (!operator_allowed(t)) return unmet("OPERATOR_NOT_ALLOWED");
+    const uint8_t *owner = role == 1 ? bytes(t, "operator") : id;
+    if (judged(t) && minimum_of(t, role, class) != 0 && stake_of(t, id, owner, role) == 0)
+        return unmet("STAKE_MISSING");
     if (!zone_possible(t)) return LIMIT;
     if (!embedded_verifies(t, "node_sig", id, bytes(t, "node_sig"))) return BAD_SIGNATURE;
     struct key k = key_of(id, 32);
@@ -221,12 +223,14 @@ verdict operator_bound(struct twin *t)
     verdict v = present(t, &node);
     if (v) return v;
     if (number(t, "expiry") <= t->now) return unmet("BINDING_EXPIRED");
+    if (!operator_allowed(t)) return unmet("OPERATOR_NOT_ALLOWED");
     if (same(get_bytes(node, "operator"), bytes(t, "operator")) &&
         get(node, "binding_expiry") == number(t, "expiry"))
         return NO_EFFECT;
     if (!embedded_verifies(t, "node_sig", bytes(t, "node_id"), bytes(t, "node_sig"))) return BAD_SIGNATURE;
     put_bytes(node, "operator", bytes(t, "operator"), 32);
     set(node, "binding_expiry", number(t, "expiry"));
+    judge(t, node);
     return OK;
 }
 
@@ -301,7 +305,7 @@ verdict node_status_set(struct twin *t)
         if (get(node, "tls_not_after") <= t->now) return unmet("TLS_EXPIRED");
         if (get(node, "binding_expiry") <= t->now) return unmet("BINDING_EXPIRED");
         if (judged(t) && get(node, "cooldown_until") > t->now) return unmet("NODE_COOLDOWN");
-        if (judged(t) && stake_of(t, node->key.bytes, get(node, "role")) < minimum(t, node))
+        if (judged(t) && stake_of(t, node->key.bytes, owner_of(node), get(node, "role")) < minimum(t, node))
             return unmet("STAKE_BELOW_MINIMUM");
     }
     ban_cleared(t, node);

@@ -172,8 +172,9 @@ enum { ASSIGNED, LIVE, SUSPECT };
 void judge(struct twin *t, struct fact *node); /* node NULL: nothing */
 void fault(struct twin *t, struct fact *node);
 void repeated(struct twin *t, struct fact *node);
-/* What is staked there for that role. */
-uint64_t stake_of(struct twin *t, const uint8_t id[32], uint64_t role);
+/* Who must stake for a node, and what he staked there for that role. */
+const uint8_t *owner_of(const struct fact *node);
+uint64_t stake_of(struct twin *t, const uint8_t id[32], const uint8_t owner[32], uint64_t role);
 bool judged(struct twin *t);
 
 bool path_leads(const uint8_t *path, uint32_t cnt, uint64_t leaf, uint64_t leaves, const uint8_t root[32]);

@@ -85,7 +85,7 @@ static struct key deadline_key(unsigned clock, uint64_t due, uint16_t kind, cons
     key_number(&k, clock, 1);
     key_number(&k, due, 8);
     key_number(&k, kind, 2);
-    key_text(&k, subject, len, 68);
+    key_text(&k, subject, len, 72);
     return k;
 }
 

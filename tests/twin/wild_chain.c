@@ -54,14 +54,11 @@ void make_stake_deposited(struct wild *w, struct draft *d)
     struct dsdn_ev_stake_deposited *e = EVENT_OF(d, stake_deposited);
     uint32_t node = one_in(w, 3) ? VALIDATORS + (uint32_t)below(w, VALIDATOR_CNT) : a_node(w);
     e->beneficiary = id_of(node);
-    const struct fact *row = facts_by_id(twin_facts(w->twin), "stake", e->beneficiary);
     e->role = node >= NODES && node != NODES + 4 ? 1 : 2;
-    if (row) e->role = (uint8_t)get(row, "role");
     const struct fact *registered = node_row(w, e->beneficiary);
     d->author = e->role == 2 ? (int)node : (int)operator_of(node);
-    if (row && get(row, "amount")) d->author = who(get_bytes(row, "staker"));
-    if (registered && one_in(w, 2)) d->author = who(get_bytes(registered, "operator"));
-    if (one_in(w, 12)) d->author = (int)a_wallet(w);
+    if (registered && e->role == 1 && one_in(w, 2)) d->author = who(get_bytes(registered, "operator"));
+    if (one_in(w, 6)) d->author = (int)a_wallet(w); /* a stranger */
     e->staker = id_of((uint32_t)d->author);
     uint64_t least = parameter(w, e->role == 1 ? "stake_min_reguler" : "stake_min_validator");
     e->amount.units = near(w, least);
@@ -75,7 +72,7 @@ void make_stake_withdraw_requested(struct wild *w, struct draft *d)
     struct dsdn_ev_stake_withdraw_requested *e = EVENT_OF(d, stake_withdraw_requested);
     const struct fact *row = some(w, "stake");
     e->beneficiary = row && !one_in(w, 16) ? row_id(w, row->key.bytes) : id_of(a_node(w));
-    d->author = row ? who(get_bytes(row, "staker")) : (int)a_wallet(w);
+    d->author = row ? who(row->key.bytes + 32) : (int)a_wallet(w);
     uint64_t amount = row ? get(row, "amount") : 0, least = parameter(w, "stake_min_reguler");
     if (row && get(row, "role") == 2) least = parameter(w, "stake_min_validator");
     e->amount.units = near(w, one_in(w, 3) ? amount : amount > least ? amount - least : 1);

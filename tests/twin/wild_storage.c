@@ -180,7 +180,7 @@ void make_heal_assigned(struct wild *w, struct draft *d)
     if (replica && one_in(w, 3)) e->chunk = row_id(w, replica->key.bytes);
     e->from = twin_source(w->twin, e->chunk, from) ? from : some_node(w);
     e->deadline = assignment_deadline(w);
-    if (replica && one_in(w, 6)) { /* a holder that is not the source, or a repetition */
+    if (replica && one_in(w, 3)) { /* a holder that is not the source, or a repetition */
         e->chunk = row_id(w, replica->key.bytes);
         if (one_in(w, 2)) {
             e->from = row_id(w, replica->key.bytes + 32);
