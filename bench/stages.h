@@ -14,7 +14,7 @@
     X(DECODE, "frame+decode", "event", "framing, strict decoding, key hashes")                               \
     X(BODY, "body hash", "event", "SHA-256 of bodies")                                                       \
     X(IDS, "event ids", "event", "id of every event, signed messages of bundles")                            \
-    X(SIGNATURES, "signatures", "signature", "batch and bundle signatures")                                  \
+    X(SIGNATURES, "signatures", "signature", "of batches, bundles, and declared ones inside events")         \
     X(JUDGE, "judge", "batch", "validity of a batch")                                                        \
     X(APPLY, "apply", "event", "reducers and bookkeeping")                                                   \
     X(ROOT, "root", "root", "state root after every 10,000 events")                                          \
@@ -35,7 +35,7 @@ enum stage {
 #define X(id, name, unit, doc) id,
     STAGES(X)
 #undef X
-    STAGE_CNT
+        STAGE_CNT
 };
 
 /* One campaign: what is measured, and the figures of all rounds so far. */
@@ -53,5 +53,10 @@ struct bench {
 /* stages_measure does one round and adds to the figures.  dir, checkpoint and catalogue are set by the
  * caller; the log is only read, the checkpoint file is replaced. */
 int stages_measure(struct bench *b, struct dsdn_error *error);
+
+/* stages_apply measures stage APPLY alone, on one thread; stages_types the reducers by event type.  Both add
+ * to the figures, as stages_measure does. */
+int stages_apply(struct bench *b, struct dsdn_error *error);
+int stages_types(struct bench *b, struct dsdn_error *error);
 
 #endif

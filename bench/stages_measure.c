@@ -43,6 +43,15 @@ struct group {
     struct dsdn_key_cache *cache;
 };
 
+static void group_free(struct group *g)
+{
+    for (uint32_t i = 0; i < GROUP; i++) {
+        dsdn_buffer_free(&g->lanes[i].buffer);
+        dsdn_prepared_free(&g->lanes[i].prepared);
+    }
+    dsdn_key_cache_free(g->cache);
+}
+
 static void lap(struct group *g, enum stage stage)
 {
     double t = workload_now();
@@ -75,8 +84,10 @@ static int run_group(struct bench *b, struct dsdn_engine *e, struct dsdn_source 
     if (!rc) rc = dsdn_prepare_hashes(g->prepared, g->cnt, DSDN_CHECK_EVENT_IDS, error);
     lap(g, IDS);
     for (uint32_t i = 0; !rc && i < g->cnt; i++) {
-        rc = dsdn_prepare_signatures(g->prepared[i], true, 0, UINT32_MAX, g->cache, error);
-        g->signatures += 1u + g->prepared[i]->signed_cnt;
+        struct dsdn_prepared *p = g->prepared[i];
+        rc = dsdn_prepare_signatures(p, true, 0, UINT32_MAX, g->cache, error);
+        if (!rc) dsdn_prepare_embedded(p, b->catalogue, 0, UINT32_MAX, g->cache);
+        g->signatures += 1u + p->signed_cnt + p->embedded_cnt;
     }
     lap(g, SIGNATURES);
     for (uint32_t i = 0; !rc && i < g->cnt; i++) {
@@ -109,11 +120,50 @@ static int measure_pipeline(struct bench *b, struct dsdn_error *error)
                                  : b->events,
                  s == SIGNATURES || s == JUDGE ? 0 : b->bytes);
     }
-    for (uint32_t i = 0; i < GROUP; i++) {
-        dsdn_buffer_free(&g.lanes[i].buffer);
-        dsdn_prepared_free(&g.lanes[i].prepared);
+    group_free(&g);
+    dsdn_source_close(source);
+    dsdn_engine_free(e);
+    return rc;
+}
+
+static int apply_group(struct bench *b, struct dsdn_engine *e, struct dsdn_source *source, struct group *g,
+                       struct dsdn_error *error)
+{
+    int rc = DSDN_OK;
+    for (g->cnt = 0; !rc && g->cnt < GROUP; g->cnt++) {
+        struct lane *l = &g->lanes[g->cnt];
+        rc = dsdn_source_next(source, &l->buffer, &l->record, error);
+        if (rc) break;
+        rc = dsdn_prepare(&l->prepared, b->catalogue, dsdn_engine_seed(e), l->record.batch, l->record.len,
+                          error);
+        if (!rc) dsdn_prepare_embedded(&l->prepared, b->catalogue, 0, UINT32_MAX, g->cache);
     }
-    dsdn_key_cache_free(g.cache);
+    bool ended = rc == DSDN_E_AGAIN;
+    if (ended) rc = DSDN_OK;
+    for (uint32_t i = 0; !rc && i < g->cnt; i++) {
+        rc = dsdn_engine_judge(e, &g->lanes[i].prepared, NULL, error);
+        g->last = workload_now();
+        if (!rc) rc = dsdn_engine_apply(e, &g->lanes[i].prepared, error);
+        lap(g, APPLY);
+        b->events += g->lanes[i].prepared.op_cnt;
+    }
+    return rc ? rc : ended ? DSDN_E_AGAIN : DSDN_OK;
+}
+
+int stages_apply(struct bench *b, struct dsdn_error *error)
+{
+    struct group g = {.cache = dsdn_key_cache_new(1u << 14)};
+    struct dsdn_engine *e = NULL;
+    struct dsdn_source *source = NULL;
+    int rc = g.cache ? start(b, b->catalogue, &e, &source, error)
+                     : dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for a cache of checked keys");
+    b->events = 0;
+    while (!rc) rc = apply_group(b, e, source, &g, error);
+    if (rc == DSDN_E_AGAIN) {
+        rc = DSDN_OK;
+        took(b, APPLY, g.seconds[APPLY], b->events, 0);
+    }
+    group_free(&g);
     dsdn_source_close(source);
     dsdn_engine_free(e);
     return rc;
@@ -157,7 +207,7 @@ static uint64_t empty_ticks(void)
     return least;
 }
 
-static int measure_types(struct bench *b, struct dsdn_error *error)
+int stages_types(struct bench *b, struct dsdn_error *error)
 {
     uint32_t cnt = b->catalogue->events->event_cnt;
     struct dsdn_catalogue copy = *b->catalogue;
@@ -355,7 +405,7 @@ int stages_measure(struct bench *b, struct dsdn_error *error)
     const uint32_t hashes = DSDN_CHECK_BODY | DSDN_CHECK_EVENT_IDS;
     int rc = measure_open(b, error);
     if (!rc) rc = measure_pipeline(b, error);
-    if (!rc) rc = measure_types(b, error);
+    if (!rc) rc = stages_types(b, error);
     if (!rc) rc = measure_roots(b, error);
     if (!rc) rc = measure_checkpoint(b, error);
     if (!rc) rc = measure_replay(b, FOLD, 1, 0, error);
