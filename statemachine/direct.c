@@ -26,7 +26,7 @@ void dsdn_direct_queue_free(struct dsdn_direct_queue *q)
 
 size_t dsdn_direct_queue_bytes(const struct dsdn_direct_queue *q)
 {
-    return q->cap * sizeof *q->entries + q->bundle_bytes;
+    return q->cnt * sizeof *q->entries + q->bundle_bytes;
 }
 
 static bool behind(const struct dsdn_direct *d, uint64_t height, uint32_t index)
@@ -67,6 +67,12 @@ void dsdn_direct_queue_drop(struct dsdn_direct_queue *q, const struct dsdn_curso
     memmove(q->entries, q->entries + gone, (q->cnt - gone) * sizeof *q->entries);
     q->cnt -= gone;
     shrink(q);
+}
+
+void dsdn_direct_queue_release(struct dsdn_direct_queue *q, const struct dsdn_cursor *cursor)
+{
+    uint32_t end = first_behind(q, cursor->height, cursor->blob_index);
+    for (uint32_t i = end; q->bundle_bytes && i-- > 0;) entry_free(q, &q->entries[i]);
 }
 
 void dsdn_direct_queue_cut(struct dsdn_direct_queue *q, uint64_t height)
@@ -137,14 +143,14 @@ int dsdn_direct_queue_add(struct dsdn_direct_queue *q, const struct dsdn_catalog
     if (rc) return rc;
     dsdn_sha256(bytes + DSDN_DIRECT_PREFIX, len - DSDN_DIRECT_PREFIX, d.digest);
     uint32_t at = first_behind(q, height, index);
-    if (at != q->cnt) return dsdn_fail(error, DSDN_E_USAGE, "direct blobs come in order of their places");
-    struct dsdn_direct *last = at ? &q->entries[at - 1] : NULL;
-    if (last && last->height == height && last->index == index) {
-        if (!dsdn_equal32(last->digest, d.digest))
+    struct dsdn_direct *have = at ? &q->entries[at - 1] : NULL;
+    if (have && have->height == height && have->index == index) {
+        if (!dsdn_equal32(have->digest, d.digest))
             return dsdn_fail(error, DSDN_E_USAGE, "another direct blob stands at height %llu index %u",
                              (unsigned long long)height, index);
-        return keep && !last->bundle ? keep_bundle(q, last, bytes, error) : DSDN_OK;
+        return keep && !have->bundle ? keep_bundle(q, have, bytes, error) : DSDN_OK;
     }
+    if (at != q->cnt) return dsdn_fail(error, DSDN_E_USAGE, "direct blobs come in order of their places");
     if ((rc = read_events(c, &b, &d.since, error))) return rc;
     dsdn_bundle_message(genesis, &b, message);
     if (!dsdn_verify(cache, b.author, message, b.signature))

@@ -45,11 +45,13 @@ int dsdn_direct_queue_add(struct dsdn_direct_queue *q, const struct dsdn_catalog
                           const uint8_t genesis[32], uint64_t height, uint32_t index, const uint8_t *bytes,
                           size_t len, bool keep, struct dsdn_key_cache *cache, struct dsdn_error *error);
 
-/* dsdn_direct_queue_drop forgets what is at the cursor or before it; _cut what is at `height` or above. */
+/* dsdn_direct_queue_drop forgets what is at the cursor or before it; _release only the bundles that were kept
+ * there; _cut forgets what is at `height` or above. */
 void dsdn_direct_queue_drop(struct dsdn_direct_queue *q, const struct dsdn_cursor *cursor);
+void dsdn_direct_queue_release(struct dsdn_direct_queue *q, const struct dsdn_cursor *cursor);
 void dsdn_direct_queue_cut(struct dsdn_direct_queue *q, uint64_t height);
 
-/* Bytes that the queue occupies. */
+/* Bytes of entries and kept bundles.  (The array of entries has room for half as many again.) */
 size_t dsdn_direct_queue_bytes(const struct dsdn_direct_queue *q);
 
 /* What a batch must begin with. */

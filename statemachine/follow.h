@@ -24,9 +24,9 @@
  * that are kept.  When the queue is full it forgets what the applied head has behind it (and reads it again after a
  * rollback); when what is ahead of the head fills it, `want` says DSDN_HEIGHT_NONE until a batch takes some.
  *
- * Every function that fails leaves a follower that may be asked again, but for faults of the judging program
- * itself (no memory in the middle of a verdict): those stay, and every later call returns them; close it and open it
- * again.  Not thread safe. */
+ * Every function that fails leaves a follower that may be asked again.  Two kinds of failure stay, and every later call
+ * returns them: a fault in the middle of a verdict (no memory, a damaged log), and a log directory that is poisoned by a
+ * failed fsync (log/store.h).  Close the follower and open it again.  Not thread safe. */
 #ifndef DSDN_STATEMACHINE_FOLLOW_H
 #define DSDN_STATEMACHINE_FOLLOW_H
 
