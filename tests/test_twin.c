@@ -26,7 +26,7 @@
 #endif
 #endif
 #ifdef SLOW
-enum { LOGS = 150 };
+enum { LOGS = 300 };
 #else
 enum { LOGS = 2000 };
 #endif
