@@ -66,7 +66,9 @@ static void add_withdrawal(struct run *r, int author)
 {
     struct dsdn_ev_stake_withdraw_requested e = {.beneficiary = somebody(r), .amount = {0, some_units(r)}};
     if (draw(r, 3)) e.beneficiary = key_bytes(&r->chain, author);
-    if (draw(r, 3) == 0) e.amount.units = dsdn_stake_of(chain_state(&r->chain), e.beneficiary, 1, NULL);
+    if (draw(r, 3) == 0)
+        e.amount.units =
+            dsdn_stake_of(chain_state(&r->chain), e.beneficiary, key_bytes(&r->chain, author), 1);
     chain_add(&r->chain, author, dsdn_EVENT_stake_withdraw_requested, &e);
 }
 
@@ -258,7 +260,7 @@ static void spoiled_rows_do_no_harm(void **unused)
             const uint8_t *key = somebody(&r);
             uint64_t now = any_number(&r), units = dsdn_chain_spendable(chain_state(&r.chain), key, now);
             assert_true(units <= dsdn_chain_balance(chain_state(&r.chain), key));
-            dsdn_chain_withdrawals(chain_state(&r.chain), key, w, 4);
+            dsdn_chain_withdrawals(chain_state(&r.chain), key, somebody(&r), w, 4);
             assert_true(listed_in_order(&r.chain));
             dsdn_supply_sound(chain_state(&r.chain));
         }

@@ -69,11 +69,11 @@ static void liveness(void **unused)
     assert_int_equal(chain_node_at(&c, node)->status, DSDN_NODE_ACTIVE);
     gives(OK, chain_slash(&c, BOB, node, 1, NULL, 0));
     uint64_t taken = 5 * TOKEN / 2 + 1;
-    const struct dsdn_row_stake *stake = dsdn_chain_stake(chain_state(&c), node);
+    const struct dsdn_row_stake *stake = dsdn_chain_stake(chain_state(&c), node, key_bytes(&c, ALICE));
     assert_int_equal(stake->amount, staked - taken);
     assert_int_equal(stake->unbonding, 600 - 2);
     struct dsdn_withdrawal w[2];
-    assert_int_equal(dsdn_chain_withdrawals(chain_state(&c), node, w, 2), 2);
+    assert_int_equal(dsdn_chain_withdrawals(chain_state(&c), node, key_bytes(&c, ALICE), w, 2), 2);
     assert_int_equal(w[0].units, 199);
     assert_int_equal(w[1].units, 399);
     assert_int_equal(treasury(&c), taken + 2);
@@ -188,7 +188,7 @@ static void data_corruption(void **unused)
     gives(OK, chain_deposit(&c, ALICE, node, 1, 600 * TOKEN + 39)); /* 5 % of 39 is 1.95 */
     gives(OK, chain_slash(&c, DAVE, node, 2, e, len));              /* anybody may bring it */
     assert_int_equal(treasury(&c), 30 * TOKEN + 1);
-    assert_int_equal(dsdn_stake_of(chain_state(&c), node, 1, NULL), 570 * TOKEN + 38);
+    assert_int_equal(dsdn_stake_of(chain_state(&c), node, key_bytes(&c, ALICE), 1), 570 * TOKEN + 38);
     fault_row(&c, node, 2, e, SERVED_AT, 30 * TOKEN + 1);
     gives(NO(EVIDENCE_USED), chain_slash(&c, BOB, node, 2, e, len));
     /* The same leaf served wrong in another way is the same fault. */
@@ -223,7 +223,7 @@ static void repeated_faults(void **unused)
     gives(NO(EVIDENCE_NOT_PROVEN), chain_slash(&c, BOB, node, 3, NULL, 0)); /* the first is too long ago */
     chain_set(&c, "fault_window_ms", 7001);
     gives(OK, chain_slash(&c, BOB, node, 3, NULL, 0));
-    const struct dsdn_row_stake *stake = dsdn_chain_stake(chain_state(&c), node);
+    const struct dsdn_row_stake *stake = dsdn_chain_stake(chain_state(&c), node, key_bytes(&c, ALICE));
     assert_int_equal(stake->amount, 0);
     assert_int_equal(stake->unbonding, 100);
     assert_int_equal(stake->unbonding_cnt, 17); /* one more than withdrawals may make */
@@ -237,7 +237,7 @@ static void repeated_faults(void **unused)
     gives(DSDN_RESULT(NO_EFFECT), chain_slash(&c, BOB, node, 3, NULL, 0));
     chain_at(&c, c.time_ms + 10000000);
     assert_int_equal(chain_balance(&c, ALICE), 1000 * TOKEN);
-    assert_int_equal(dsdn_chain_stake(chain_state(&c), node)->unbonding_cnt, 0);
+    assert_int_equal(dsdn_chain_stake(chain_state(&c), node, key_bytes(&c, ALICE))->unbonding_cnt, 0);
     chain_close(&c);
 }
 
@@ -277,8 +277,8 @@ static void double_signs(void **unused)
 
     gives(OK, chain_withdraw(&c, CAROL, carol.public_key, 19)); /* 10 % is 1.9 */
     gives(OK, chain_slash(&c, BOB, carol.public_key, 5, e, DOUBLE_LEN));
-    assert_int_equal(dsdn_stake_of(chain_state(&c), carol.public_key, 2, NULL), 64);
-    assert_int_equal(dsdn_chain_stake(chain_state(&c), carol.public_key)->unbonding, 18);
+    assert_int_equal(dsdn_stake_of(chain_state(&c), carol.public_key, carol.public_key, 2), 64);
+    assert_int_equal(dsdn_chain_stake(chain_state(&c), carol.public_key, carol.public_key)->unbonding, 18);
     assert_int_equal(treasury(&c), 8);
     fault_row(&c, carol.public_key, 5, e, 12, 8);
     gives(NO(EVIDENCE_USED), chain_slash(&c, BOB, carol.public_key, 5, e, DOUBLE_LEN));
@@ -298,6 +298,107 @@ static void double_signs(void **unused)
     chain_close(&c);
 }
 
+/* ---- who pays ---- */
+
+/* CAROL's node passes to another operator. */
+static dsdn_outcome bound_to(struct chain *c, int operator)
+{
+    static uint8_t payload[512];
+    uint32_t len;
+    uint8_t digest[32], sig[64] = {0};
+    const struct dsdn_event_desc *desc = &dsdn_event_table.events[dsdn_EVENT_operator_bound];
+    struct dsdn_ev_operator_bound e = {key_bytes(c, CAROL), key_bytes(c, operator), c->time_ms + 1000000000,
+                                       sig};
+    log_must(&c->log, dsdn_event_encode(desc, 1, &e, payload, sizeof payload, &len, &c->log.error));
+    log_must(&c->log, dsdn_embedded_message(desc, 1, "node_sig", c->log.genesis.hash, e.operator,
+                                            c->nonces[operator] + 1, payload, len, digest, &c->log.error));
+    dsdn_sign(&c->keys[CAROL], digest, sig);
+    return chain_event(c, operator, dsdn_EVENT_operator_bound, &e);
+}
+
+/* A node that changes hands: from then on the new operator's stake decides its status and pays for its faults; the
+ * old operator's is hers. */
+static void the_operator_of_the_day_pays(void **unused)
+{
+    (void)unused;
+    struct chain c;
+    struct tree t;
+    uint8_t chunk[32], wrong[32], e[PATH_AT + 96];
+    chain_open(&c, NULL);
+    const uint8_t *node = key_bytes(&c, CAROL), *alice = key_bytes(&c, ALICE), *bob = key_bytes(&c, BOB);
+    made_key(60, wrong);
+    chunk_made(&c, chunk, &t);
+    size_t len = corruption(&c, CAROL, chunk, &t, wrong, e);
+    uint32_t row = chain_node(&c, node, DSDN_NODE_ROLE_STORAGE, 0, DSDN_NODE_PENDING);
+    gives(OK, chain_deposit(&c, ALICE, node, 1, 600 * TOKEN));
+    assert_int_equal(chain_node_at(&c, node)->status, DSDN_NODE_ACTIVE);
+
+    gives(OK, bound_to(&c, BOB)); /* without a stake, with one below the minimum, with enough */
+    assert_int_equal(chain_node_at(&c, node)->status, DSDN_NODE_QUARANTINED);
+    assert_int_equal(chain_node_at(&c, node)->cause, DSDN_CAUSE_STAKE);
+    gives(NO(STAKE_UNKNOWN), chain_slash(&c, DAVE, node, 2, e, len)); /* ALICE's is not asked */
+    gives(OK, chain_deposit(&c, BOB, node, 1, 400 * TOKEN));
+    assert_int_equal(chain_node_at(&c, node)->status, DSDN_NODE_QUARANTINED);
+    gives(OK, bound_to(&c, ALICE));
+    assert_int_equal(chain_node_at(&c, node)->status, DSDN_NODE_ACTIVE);
+    gives(OK, chain_deposit(&c, BOB, node, 1, 100 * TOKEN));
+    gives(OK, bound_to(&c, BOB));
+    assert_int_equal(chain_node_at(&c, node)->status, DSDN_NODE_ACTIVE);
+
+    gives(OK, chain_withdraw(&c, ALICE, node, 100 * TOKEN)); /* changes nothing for the node */
+    assert_int_equal(chain_node_at(&c, node)->status, DSDN_NODE_ACTIVE);
+    gives(OK, chain_withdraw(&c, BOB, node, 20)); /* due at the same moment */
+    gives(OK, chain_slash(&c, DAVE, node, 2, e, len));
+    assert_int_equal(dsdn_chain_stake(chain_state(&c), node, alice)->amount, 500 * TOKEN);
+    assert_int_equal(dsdn_chain_stake(chain_state(&c), node, alice)->unbonding, 100 * TOKEN);
+    assert_int_equal(dsdn_chain_stake(chain_state(&c), node, bob)->amount, 475 * TOKEN - 19);
+    assert_int_equal(dsdn_chain_stake(chain_state(&c), node, bob)->unbonding, 19);
+    assert_int_equal(treasury(&c), 25 * TOKEN);
+    gives(NO(NODE_COOLDOWN), chain_withdraw(&c, BOB, node, 1));
+    gives(OK, chain_withdraw(&c, ALICE, node, 500 * TOKEN)); /* the cooldown is not hers */
+
+    /* A third fault unbonds what is BOB's. */
+    gives(OK, chain_deposit(&c, ALICE, node, 1, 7));
+    struct dsdn_row_node *n = dsdn_node_edit(chain_state(&c), row);
+    n->fault2_ms = n->fault3_ms = c.time_ms;
+    gives(OK, chain_slash(&c, DAVE, node, 3, NULL, 0));
+    assert_int_equal(dsdn_chain_stake(chain_state(&c), node, alice)->amount, 7);
+    assert_int_equal(dsdn_chain_stake(chain_state(&c), node, bob)->amount, 0);
+    chain_close(&c);
+}
+
+/* Of one key that is a node's and a validator's: a double sign is the validator's to pay, everything else the
+ * operator's. */
+static void a_double_sign_is_paid_by_the_key_itself(void **unused)
+{
+    (void)unused;
+    struct chain c;
+    struct tree t;
+    uint8_t chunk[32], wrong[32], e[PATH_AT + 96], twice[DOUBLE_LEN];
+    struct dsdn_sign_key alice = key_of(ALICE), carol = key_of(CAROL);
+    const struct dsdn_rec_validator_entry validators[] = {{carol.public_key, {0, 90}, {NULL, 0}}};
+    struct chain_options o = {.allocations = {{.account = alice.public_key, .amount = {0, 1000 * TOKEN}}},
+                              .parameters = {{"stake_min_validator", 50}},
+                              .validator_cnt = 1,
+                              .validators = validators};
+    chain_open(&c, &o);
+    const uint8_t *node = key_bytes(&c, CAROL), *operator = key_bytes(&c, ALICE);
+    made_key(60, wrong);
+    chunk_made(&c, chunk, &t);
+    size_t len = corruption(&c, CAROL, chunk, &t, wrong, e);
+    chain_node(&c, node, DSDN_NODE_ROLE_STORAGE, 0, DSDN_NODE_ACTIVE);
+    gives(NO(STAKE_UNKNOWN), chain_slash(&c, BOB, node, 2, e, len)); /* the operator has none */
+    gives(OK, chain_deposit(&c, ALICE, node, 1, 600 * TOKEN));
+    chain_double_sign(&c, CAROL, 3, 77, 1, 2, twice);
+    gives(OK, chain_slash(&c, BOB, node, 5, twice, DOUBLE_LEN));
+    assert_int_equal(dsdn_stake_of(chain_state(&c), node, node, 2), 81);
+    assert_int_equal(dsdn_stake_of(chain_state(&c), node, operator, 1), 600 * TOKEN);
+    gives(OK, chain_slash(&c, BOB, node, 2, e, len));
+    assert_int_equal(dsdn_stake_of(chain_state(&c), node, node, 2), 81);
+    assert_int_equal(dsdn_stake_of(chain_state(&c), node, operator, 1), 570 * TOKEN);
+    chain_close(&c);
+}
+
 /* A validator whose slash leaves it below the minimum goes at the next epoch, not before. */
 static void slashed_validator_leaves_at_the_epoch(void **unused)
 {
@@ -314,7 +415,7 @@ static void slashed_validator_leaves_at_the_epoch(void **unused)
     c.time_ms = T0 + 1;
     chain_double_sign(&c, CAROL, 0, 1, 1, 2, e);
     gives(OK, chain_slash(&c, BOB, carol.public_key, 5, e, DOUBLE_LEN));
-    assert_int_equal(dsdn_stake_of(chain_state(&c), carol.public_key, 2, NULL), 90);
+    assert_int_equal(dsdn_stake_of(chain_state(&c), carol.public_key, carol.public_key, 2), 90);
     chain_at(&c, T0 + 999);
     assert_true(dsdn_validator_active(chain_state(&c), carol.public_key));
     chain_at(&c, T0 + 1000);
@@ -328,6 +429,8 @@ int main(void)
         cmocka_unit_test(kinds_without_a_judge), cmocka_unit_test(liveness),
         cmocka_unit_test(data_corruption),       cmocka_unit_test(repeated_faults),
         cmocka_unit_test(double_signs),          cmocka_unit_test(slashed_validator_leaves_at_the_epoch),
+        cmocka_unit_test(the_operator_of_the_day_pays),
+        cmocka_unit_test(a_double_sign_is_paid_by_the_key_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

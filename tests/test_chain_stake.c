@@ -2,9 +2,15 @@
  * follow. */
 #include "tests/chain_util.h"
 
+/* What a person staked behind a key. */
+static const struct dsdn_row_stake *stake_by(struct chain *c, const uint8_t id[32], int staker)
+{
+    return dsdn_chain_stake(chain_state(c), id, key_bytes(c, staker));
+}
+
 static const struct dsdn_row_stake *stake(struct chain *c, const uint8_t id[32])
 {
-    return dsdn_chain_stake(chain_state(c), id);
+    return stake_by(c, id, ALICE);
 }
 
 static void deposits_check_in_order(void **unused)
@@ -29,27 +35,21 @@ static void deposits_check_in_order(void **unused)
     e.amount.units = 1000 * TOKEN + 1;
     gives(NO(STAKE_OWNER), chain_event(&c, ALICE, dsdn_EVENT_stake_deposited, &e)); /* not its own key */
     e.role = 1;
-    e.staker = key_bytes(&c, BOB);
-    gives(NO(STAKE_OWNER), chain_event(&c, BOB, dsdn_EVENT_stake_deposited, &e)); /* not the operator */
-    e.staker = key_bytes(&c, ALICE);
     gives(NO(BALANCE_TOO_LOW), chain_event(&c, ALICE, dsdn_EVENT_stake_deposited, &e));
     e.amount.units = 10;
     gives(OK, chain_event(&c, ALICE, dsdn_EVENT_stake_deposited, &e));
     assert_int_equal(stake(&c, node)->amount, 10);
     assert_int_equal(stake(&c, node)->role, 1);
-    assert_memory_equal(stake(&c, node)->staker, key_bytes(&c, ALICE), 32);
     gives(OK, chain_event(&c, ALICE, dsdn_EVENT_stake_deposited, &e)); /* it adds up */
-    assert_int_equal(dsdn_stake_of(chain_state(&c), node, 1, NULL), 20);
+    assert_int_equal(dsdn_stake_of(chain_state(&c), node, key_bytes(&c, ALICE), 1), 20);
+    assert_int_equal(dsdn_stake_of(chain_state(&c), node, key_bytes(&c, ALICE), 2), 0);
+    assert_int_equal(dsdn_stake_of(chain_state(&c), node, key_bytes(&c, BOB), 1), 0);
     assert_int_equal(chain_balance(&c, ALICE), 1000 * TOKEN - 20);
-    gives(NO(STAKE_OWNER), chain_deposit(&c, BOB, node, 1, 10));
-    chain_node(&c, key_bytes(&c, BOB), DSDN_NODE_ROLE_STORAGE, 0, DSDN_NODE_PENDING);
-    gives(NO(STAKE_ROLE), chain_deposit(&c, BOB, key_bytes(&c, BOB), 2, 10)); /* the node's role is 1 */
     gives(NO(BALANCE_TOO_LOW), chain_deposit(&c, DAVE, key_bytes(&c, DAVE), 1, 1)); /* no account */
     gives(OK, chain_deposit(&c, ALICE, key_bytes(&c, CAROL), 1, 1));                /* no node there yet */
-    gives(NO(STAKE_OWNER), chain_deposit(&c, BOB, key_bytes(&c, CAROL), 1, 1));    /* but a stake */
     gives(OK, chain_deposit(&c, ALICE, key_bytes(&c, ALICE), 1, 1));
     gives(NO(STAKE_ROLE), chain_deposit(&c, ALICE, key_bytes(&c, ALICE), 2, 1));
-    gives(OK, chain_deposit(&c, BOB, closed, 1, 500 * TOKEN)); /* a node that left binds nobody */
+    gives(OK, chain_deposit(&c, BOB, closed, 1, 500 * TOKEN)); /* a node that left */
     assert_int_equal(chain_balance(&c, BOB), 0);
     assert_int_equal(chain_supply(&c)->staked, 500 * TOKEN + 22);
     chain_close(&c);
@@ -67,7 +67,7 @@ static void withdrawals_check_in_order(void **unused)
     gives(OK, chain_deposit(&c, ALICE, node, 1, 100));
     uint32_t row = chain_node(&c, node, DSDN_NODE_ROLE_STORAGE, 0, DSDN_NODE_PENDING);
     dsdn_node_edit(chain_state(&c), row)->cooldown_until = c.time_ms + 1;
-    gives(DSDN_RESULT(NOT_AUTHORISED), chain_event(&c, BOB, dsdn_EVENT_stake_withdraw_requested, &e));
+    gives(NO(STAKE_UNKNOWN), chain_event(&c, BOB, dsdn_EVENT_stake_withdraw_requested, &e)); /* not his */
     gives(NO(ASSET_UNKNOWN), chain_event(&c, ALICE, dsdn_EVENT_stake_withdraw_requested, &e));
     e.amount.asset = 0;
     gives(NO(AMOUNT_ZERO), chain_event(&c, ALICE, dsdn_EVENT_stake_withdraw_requested, &e));
@@ -80,7 +80,6 @@ static void withdrawals_check_in_order(void **unused)
     assert_int_equal(stake(&c, node)->amount, 0);
     assert_int_equal(stake(&c, node)->unbonding, 100);
     gives(NO(STAKE_UNKNOWN), chain_event(&c, ALICE, dsdn_EVENT_stake_withdraw_requested, &e));
-    gives(NO(STAKE_OWNER), chain_deposit(&c, BOB, node, 1, 1)); /* it is ALICE's until all is paid */
     chain_close(&c);
 }
 
@@ -98,8 +97,10 @@ static void unbonding_is_paid_when_due(void **unused)
     c.time_ms++;
     gives(OK, chain_withdraw(&c, ALICE, node, 25));
     struct dsdn_withdrawal w[2];
-    assert_int_equal(dsdn_chain_withdrawals(chain_state(&c), node, w, 1), 2);
-    assert_int_equal(dsdn_chain_withdrawals(chain_state(&c), node, w, 2), 2);
+    const uint8_t *alice = key_bytes(&c, ALICE), *bob = key_bytes(&c, BOB);
+    assert_int_equal(dsdn_chain_withdrawals(chain_state(&c), node, alice, w, 1), 2);
+    assert_int_equal(dsdn_chain_withdrawals(chain_state(&c), node, bob, w, 2), 0);
+    assert_int_equal(dsdn_chain_withdrawals(chain_state(&c), node, alice, w, 2), 2);
     assert_int_equal(w[0].due_ms, T0 + 60000);
     assert_int_equal(w[0].units, 35);
     assert_int_equal(w[1].due_ms, T0 + 60001);
@@ -118,29 +119,30 @@ static void unbonding_is_paid_when_due(void **unused)
     assert_int_equal(chain_balance(&c, ALICE), 1000 * TOKEN - 40);
     assert_int_equal(stake(&c, node)->unbonding_cnt, 0);
     assert_int_equal(chain_supply(&c)->unbonding, 0);
-    assert_int_equal(dsdn_chain_withdrawals(chain_state(&c), node, w, 2), 0);
+    assert_int_equal(dsdn_chain_withdrawals(chain_state(&c), node, alice, w, 2), 0);
 
-    /* Nothing is locked any more: anybody's.  What unbonds is still paid to whom it belongs, and one entry is one
-     * owner's. */
-    gives(OK, chain_withdraw(&c, ALICE, node, 40));
-    uint64_t due = c.time_ms + 60000;
+    /* Of two who stake behind one key each has a stake and entries of its own, due at the same time even. */
     gives(OK, chain_deposit(&c, BOB, node, 1, 7));
-    assert_memory_equal(stake(&c, node)->staker, key_bytes(&c, BOB), 32);
-    gives(DSDN_RESULT(LIMIT), chain_withdraw(&c, BOB, node, 7));
-    c.time_ms++;
-    gives(OK, chain_withdraw(&c, BOB, node, 7));
-    chain_at(&c, due);
-    assert_int_equal(chain_balance(&c, ALICE), 1000 * TOKEN);
-    assert_int_equal(chain_balance(&c, BOB), 500 * TOKEN - 7);
-    chain_at(&c, due + 1);
-    assert_int_equal(chain_balance(&c, BOB), 500 * TOKEN);
-    made_key(2, node);
-    gives(OK, chain_stand(&c, node, 7)); /* in role 2 by its own key alone */
-    gives(NO(STAKE_ROLE), chain_deposit(&c, ALICE, node, 1, 7));
-    gives(OK, chain_stand_down(&c, node, 7));
-    gives(NO(STAKE_ROLE), chain_deposit(&c, ALICE, node, 1, 7)); /* while some of it unbonds */
+    gives(OK, chain_withdraw(&c, ALICE, node, 40));
+    gives(OK, chain_withdraw(&c, BOB, node, 5));
+    assert_int_equal(dsdn_chain_withdrawals(chain_state(&c), node, alice, w, 2), 1);
+    assert_int_equal(w[0].units, 40);
+    assert_int_equal(dsdn_chain_withdrawals(chain_state(&c), node, bob, w, 2), 1);
+    assert_int_equal(w[0].units, 5);
     chain_at(&c, c.time_ms + 60000);
-    gives(OK, chain_deposit(&c, ALICE, node, 1, 7));
+    assert_int_equal(chain_balance(&c, ALICE), 1000 * TOKEN);
+    assert_int_equal(chain_balance(&c, BOB), 500 * TOKEN - 2);
+    assert_int_equal(stake_by(&c, node, BOB)->amount, 2);
+
+    /* Who is all out and paid may choose another role; ALICE may do what she likes. */
+    gives(OK, chain_deposit(&c, BOB, bob, 2, 7));
+    gives(NO(STAKE_ROLE), chain_deposit(&c, BOB, bob, 1, 7));
+    gives(OK, chain_deposit(&c, ALICE, bob, 1, 7));
+    gives(OK, chain_withdraw(&c, BOB, bob, 7));
+    gives(NO(STAKE_ROLE), chain_deposit(&c, BOB, bob, 1, 7)); /* while some of it unbonds */
+    chain_at(&c, c.time_ms + 60000);
+    gives(OK, chain_deposit(&c, BOB, bob, 1, 7));
+    assert_int_equal(stake_by(&c, bob, BOB)->role, 1);
     chain_close(&c);
 }
 
@@ -246,12 +248,77 @@ static void minimum_of_each_role(void **unused)
     nodes_follow(DSDN_NODE_ROLE_VALIDATOR, DSDN_NO_CLASS, 50000 * TOKEN);
 }
 
+/* ---- strangers ---- */
+
+/* What BOB stakes behind a key with role 1 changes neither what the owner of the key may do nor what becomes of the
+ * node, and it is BOB's again whenever he likes. */
+static void strangers_are_in_nobodys_way(void **unused)
+{
+    (void)unused;
+    struct chain c;
+    uint8_t node[32], validator[32];
+    chain_open(&c, NULL);
+    chain_set(&c, "stake_min_validator", 50);
+    made_key(1, node), made_key(2, validator);
+
+    /* A key without a node: whoever comes later stakes behind it all the same. */
+    gives(OK, chain_deposit(&c, BOB, node, 1, 1));
+    gives(OK, chain_deposit(&c, ALICE, node, 1, 500 * TOKEN));
+    assert_int_equal(stake_by(&c, node, BOB)->amount, 1);
+    assert_int_equal(stake(&c, node)->amount, 500 * TOKEN);
+
+    /* A registered node: his units neither make it Active nor keep it so. */
+    uint32_t row = chain_node(&c, node, DSDN_NODE_ROLE_STORAGE, 0, DSDN_NODE_ACTIVE);
+    gives(OK, chain_withdraw(&c, ALICE, node, 1));
+    assert_int_equal(chain_node_at(&c, node)->status, DSDN_NODE_QUARANTINED);
+    gives(OK, chain_deposit(&c, BOB, node, 1, 499 * TOKEN));
+    assert_int_equal(chain_node_at(&c, node)->status, DSDN_NODE_QUARANTINED);
+    gives(OK, chain_deposit(&c, ALICE, node, 1, 1));
+    assert_int_equal(chain_node_at(&c, node)->status, DSDN_NODE_ACTIVE);
+    gives(OK, chain_withdraw(&c, BOB, node, 400 * TOKEN));
+    assert_int_equal(chain_node_at(&c, node)->status, DSDN_NODE_ACTIVE);
+
+    /* A cooldown binds the owner alone. */
+    dsdn_node_edit(chain_state(&c), row)->cooldown_until = c.time_ms + 1;
+    gives(NO(NODE_COOLDOWN), chain_withdraw(&c, ALICE, node, 1));
+    gives(OK, chain_withdraw(&c, BOB, node, 1));
+    dsdn_node_edit(chain_state(&c), row)->cooldown_until = 0;
+
+    /* His sixteen withdrawals are not ALICE's. */
+    for (int i = 0; i < 15; i++) {
+        c.time_ms++;
+        gives(OK, chain_withdraw(&c, BOB, node, 1));
+    }
+    assert_int_equal(stake_by(&c, node, BOB)->unbonding_cnt, 16);
+    c.time_ms++;
+    gives(DSDN_RESULT(LIMIT), chain_withdraw(&c, BOB, node, 1));
+    gives(OK, chain_deposit(&c, ALICE, node, 1, 1));
+    gives(OK, chain_withdraw(&c, ALICE, node, 1));
+
+    /* A key that will be a validator's, and one that is or was. */
+    gives(OK, chain_deposit(&c, BOB, validator, 1, 1));
+    gives(NO(STAKE_OWNER), chain_deposit(&c, BOB, validator, 2, 1));
+    gives(OK, chain_stand(&c, validator, 50));
+    gives(OK, chain_deposit(&c, BOB, validator, 1, 1));
+    gives(NO(STAKE_OWNER), chain_deposit(&c, BOB, validator, 2, 50));
+    chain_at(&c, (c.time_ms / 86400000 + 1) * 86400000);
+    assert_int_equal(dsdn_sys_validator_at(chain_state(&c), 0)->stake, 50);
+    assert_true(dsdn_validator_active(chain_state(&c), validator));
+    gives(OK, chain_stand_down(&c, validator, 50));
+    gives(OK, chain_deposit(&c, BOB, validator, 1, 60));
+    chain_at(&c, c.time_ms + 86400000);
+    assert_false(dsdn_validator_active(chain_state(&c), validator));
+    gives(OK, chain_stand(&c, validator, 50));
+    chain_close(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(deposits_check_in_order),       cmocka_unit_test(withdrawals_check_in_order),
         cmocka_unit_test(unbonding_is_paid_when_due),    cmocka_unit_test(unbonding_waits_for_the_primary),
         cmocka_unit_test(sixteen_withdrawals_at_a_time), cmocka_unit_test(minimum_of_each_role),
+        cmocka_unit_test(strangers_are_in_nobodys_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

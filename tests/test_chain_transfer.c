@@ -265,6 +265,9 @@ static void affinity_is_proven(void **unused)
     c.time_ms += 1;
     gives(OK, affine(&c, -1, n2, n1, 1, NULL));
     gives(DSDN_RESULT(NO_EFFECT), affine(&c, -1, n1, n2, 1, NULL));
+    memcpy(dsdn_node_edit(chain_state(&c), second)->operator, bob, 32);
+    gives(DSDN_RESULT(NO_EFFECT), affine(&c, -1, n1, n2, 1, NULL)); /* declared once, though it ended */
+    gives(NO(SIGNATURE_UNEXPECTED), affine(&c, -1, n1, n2, 1, sig));
     assert_int_equal(dsdn_chain_affinity(chain_state(&c), n1, n2), DSDN_AFFINE_SAME_OPERATOR);
 
     gives(NO(AFFINITY_UNPROVEN), affine(&c, ALICE, alice, bob, 2, NULL));
@@ -273,6 +276,7 @@ static void affinity_is_proven(void **unused)
     assert_int_equal(dsdn_chain_affinity(chain_state(&c), alice, bob),
                      DSDN_AFFINE_SAME_OWNER | DSDN_AFFINE_TRANSFER);
     chain_at(&c, c.time_ms + 5000);
+    gives(DSDN_RESULT(NO_EFFECT), affine(&c, ALICE, alice, bob, 2, NULL)); /* the link is gone */
     assert_int_equal(dsdn_chain_affinity(chain_state(&c), alice, bob), /* declared is declared */
                      DSDN_AFFINE_SAME_OWNER | DSDN_AFFINE_TRANSFER);
     assert_int_equal(dsdn_chain_affinity(chain_state(&c), alice, n1), 0);
@@ -319,10 +323,9 @@ static void genesis_makes_the_ledger(void **unused)
     assert_int_equal(plain->vest_cliff_s, 0);
     assert_int_equal(chain_balance(&c, BOB), 7);
     assert_int_equal(s->tables[dsdn_TABLE_account].live_cnt, 3); /* CAROL's for what unbonds, none for DAVE */
-    assert_int_equal(dsdn_stake_of(s, bob.public_key, 2, NULL), 40);
-    assert_memory_equal(dsdn_chain_stake(s, carol.public_key)->staker, carol.public_key, 32);
-    assert_int_equal(dsdn_chain_stake(s, carol.public_key)->role, 2);
-    assert_null(dsdn_chain_stake(s, dave.public_key));
+    assert_int_equal(dsdn_stake_of(s, bob.public_key, bob.public_key, 2), 40);
+    assert_int_equal(dsdn_chain_stake(s, carol.public_key, carol.public_key)->role, 2);
+    assert_null(dsdn_chain_stake(s, dave.public_key, dave.public_key));
     assert_int_equal(chain_supply(&c)->issued, 1097);
     assert_int_equal(chain_supply(&c)->balances, 1007);
     assert_int_equal(chain_supply(&c)->staked, 90);
@@ -374,7 +377,7 @@ static void unsound_supply_is_seen(void **unused)
     gives(OK, chain_withdraw(&c, ALICE, bob, 40));
     struct dsdn_state *s = chain_state(&c);
     struct dsdn_row_supply *supply = dsdn_supply_edit(s, 0);
-    struct dsdn_row_stake *stake = dsdn_stake_edit(s, dsdn_stake_find(s, bob));
+    struct dsdn_row_stake *stake = dsdn_stake_edit(s, dsdn_stake_row(s, bob, key_bytes(&c, ALICE)));
     uint64_t *columns[] = {&supply->issued,
                            &supply->balances,
                            &supply->staked,

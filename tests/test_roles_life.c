@@ -11,20 +11,25 @@ static struct world *staked_world(void)
     return world_with((struct world_options){.level = 1});
 }
 
-/* A stake as operator 0 deposits it, unless it is a validator's: that is its own. */
-static struct dsdn_row_stake *stake_of_role(struct world *w, int node, uint8_t role, uint64_t units)
+static void stake_by(struct world *w, int node, const uint8_t staker[32], uint8_t role, uint64_t units)
 {
     struct dsdn_state *s = state(w);
-    const uint8_t *id = w->node[node].key.public_key;
+    uint8_t key[64];
+    memcpy(key, w->node[node].key.public_key, 32);
+    memcpy(key + 32, staker, 32);
     must(dsdn_table_reserve(&s->tables[dsdn_TABLE_stake], 1, &error));
-    uint32_t row = dsdn_stake_find(s, id);
-    if (row == DSDN_NO_ROW) row = dsdn_stake_insert(s, id);
+    uint32_t row = dsdn_stake_find(s, key);
+    if (row == DSDN_NO_ROW) row = dsdn_stake_insert(s, key);
     struct dsdn_row_stake *stake = dsdn_stake_edit(s, row);
     stake->amount = units;
     stake->role = role;
-    memcpy(stake->staker, role == 2 ? id : w->operator[0].key.public_key, 32);
     dsdn_state_settle(s);
-    return stake;
+}
+
+/* A stake as operator 0 deposits it, unless it is a validator's: that is its own. */
+static void stake_of_role(struct world *w, int node, uint8_t role, uint64_t units)
+{
+    stake_by(w, node, (role == 2 ? &w->node[node] : &w->operator[0])->key.public_key, role, units);
 }
 
 static void stake_set(struct world *w, int node, uint64_t units)
@@ -107,18 +112,16 @@ static void test_minimums(void **unused)
     /* A stranger's stake counts for no operator, one for another role for no node. */
     w = staked_world();
     struct dsdn_ev_node_registered r = registration(w, 0, "z");
-    struct dsdn_row_stake *stake = stake_of_role(w, 0, 2, 50000 * NUSA);
+    stake_of_role(w, 0, 2, 50000 * NUSA);
     expect_unmet(enter(w, 0, &r), STAKE_MISSING);
-    stake = stake_of_role(w, 0, 1, 500 * NUSA);
-    memcpy(stake->staker, w->operator[1].key.public_key, 32);
+    stake_by(w, 0, w->node[0].key.public_key, 1, 500 * NUSA);
+    stake_by(w, 0, w->operator[1].key.public_key, 1, 500 * NUSA);
     expect_unmet(enter(w, 0, &r), STAKE_MISSING);
     expect_unmet(dsdn_gate_decide(state(w), w->time_ms, r.operator, r.node_id, 1, 0).reason, STAKE_MISSING);
     stake_set(w, 0, 500 * NUSA);
     expect_result(enter(w, 0, &r), OK);
-    memcpy(stake->staker, w->operator[1].key.public_key, 32); /* as after OperatorBound: it counts on */
-    live(w, 0, dsdn_node_judge);
     expect_node(w, 0, ACTIVE, STAKE);
-    stake->role = 2;
+    stake_by(w, 0, w->operator[0].key.public_key, 2, 500 * NUSA);
     live(w, 0, dsdn_node_judge);
     expect_node(w, 0, QUARANTINED, STAKE);
     world_free(w);
@@ -446,7 +449,80 @@ static void test_gate(void **unused)
     world_free(w);
 }
 
+/* ---- another operator ---- */
+
+static dsdn_outcome bind(struct world *w, struct person *to)
+{
+    uint8_t signature[64];
+    struct dsdn_ev_operator_bound b = {w->node[0].key.public_key, to->key.public_key,
+                                       w->time_ms + 20 * DAY_MS, signature};
+    return play_signed(w, to, dsdn_EVENT_operator_bound, &b, signature, "node_sig", &w->node[0]);
+}
+
+/* From OperatorBound on the new operator's stake counts, at once and alone. */
+static void test_operator_bound(void **unused)
+{
+    (void)unused;
+    struct world *w = staked_world();
+    struct person *second = &w->operator[1];
+    struct dsdn_ev_node_registered r = registration(w, 0, "z");
+    stake_set(w, 0, 500 * NUSA);
+    expect_result(enter(w, 0, &r), OK);
+    expect_node(w, 0, ACTIVE, STAKE);
+    expect_result(bind(w, second), OK); /* who has none */
+    expect_node(w, 0, QUARANTINED, STAKE);
+    expect_gate(w, 1, 0, 1, 0, QUARANTINED, DSDN_UNMET(STAKE_MISSING));
+    stake_by(w, 0, second->key.public_key, 1, 500 * NUSA - 1);
+    expect_result(bind(w, &w->operator[0]), OK); /* back to who has enough */
+    expect_node(w, 0, ACTIVE, STAKE);
+    expect_result(bind(w, second), OK); /* who has too little */
+    expect_node(w, 0, QUARANTINED, STAKE);
+    expect_result(bind(w, &w->operator[0]), OK);
+    stake_by(w, 0, second->key.public_key, 1, 500 * NUSA);
+    expect_result(bind(w, second), OK);
+    expect_node(w, 0, ACTIVE, STAKE);
+    stake_set(w, 0, 0); /* the first operator takes hers away */
+    live(w, 0, dsdn_node_judge);
+    expect_node(w, 0, ACTIVE, STAKE);
+    expect_result(status(w, 0, DSDN_NODE_QUARANTINED, 0), OK); /* a decision stays one */
+    expect_result(bind(w, &w->operator[0]), OK);
+    expect_result(bind(w, second), OK);
+    expect_node(w, 0, QUARANTINED, DECISION);
+    world_free(w);
+
+    /* A node that holds replicas lets go of them, as after any quarantine. */
+    w = staked_world();
+    r = registration(w, 0, "z");
+    stake_set(w, 0, 500 * NUSA);
+    expect_result(enter(w, 0, &r), OK);
+    declare(w, 1, 1);
+    expect_result(assign(w, 0, 0, "z", w->time_ms + DAY_MS), OK);
+    expect_result(bind(w, &w->operator[1]), OK);
+    assert_int_equal(node_row(w, 0)->replica_cnt, 1);
+    pass(w, 1);
+    assert_int_equal(node_row(w, 0)->replica_cnt, 0);
+    world_free(w);
+}
+
 /* Pilot level: only listed operators register (GATE-12). */
+/* Puts an operator on the pilot list, or takes him off. */
+static void list_operator(struct world *w, const uint8_t operator[32], int64_t listed)
+{
+    uint8_t key[48] = "op:";
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    for (uint32_t i = 0; i < 43;
+         i++) { /* base64url, digit by digit: six bits each, the last two bits missing */
+        uint32_t bit = 6 * i, at = bit / 8;
+        uint32_t two = (uint32_t)operator[at] << 8 | (at < 31 ? operator[at + 1] : 0);
+        key[3 + i] = (uint8_t)digits[two >> (10 - bit % 8) & 63];
+    }
+    must(dsdn_table_reserve(&state(w)->tables[dsdn_sys_TABLE_parameter], 1, &error));
+    uint32_t row = dsdn_sys_parameter_find(state(w), key);
+    if (row == DSDN_NO_ROW) row = dsdn_sys_parameter_insert(state(w), key);
+    dsdn_sys_parameter_edit(state(w), row)->value = listed;
+    dsdn_state_settle(state(w));
+}
+
 static void test_pilot(void **unused)
 {
     (void)unused;
@@ -454,21 +530,27 @@ static void test_pilot(void **unused)
     struct dsdn_ev_node_registered r = registration(w, 0, "z");
     expect_unmet(enter(w, 0, &r), OPERATOR_NOT_ALLOWED);
     expect_gate(w, 0, 0, 1, 0, REFUSED, DSDN_UNMET(OPERATOR_NOT_ALLOWED));
-
-    uint8_t key[48] = "op:";
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    for (uint32_t i = 0; i < 43;
-         i++) { /* base64url, digit by digit: six bits each, the last two bits missing */
-        uint32_t bit = 6 * i, at = bit / 8;
-        uint32_t two = (uint32_t)r.operator[at] << 8 | (at < 31 ? r.operator[at + 1] : 0);
-        key[3 + i] = (uint8_t)digits[two >> (10 - bit % 8) & 63];
-    }
-    must(dsdn_table_reserve(&state(w)->tables[dsdn_sys_TABLE_parameter], 1, &error));
-    dsdn_sys_parameter_edit(state(w), dsdn_sys_parameter_insert(state(w), key))->value = 1;
-    dsdn_state_settle(state(w));
+    list_operator(w, r.operator, 1);
     expect_gate(w, 0, 0, 1, 0, ALLOWED, DSDN_RESULT(OK));
     expect_gate(w, 1, 0, 1, 0, REFUSED, DSDN_UNMET(OPERATOR_NOT_ALLOWED));
     expect_result(enter(w, 0, &r), OK);
+
+    /* A node passes to listed operators only, and one who is not listed any more cannot prolong his binding. */
+    struct person *second = &w->operator[1];
+    uint8_t sig[64];
+    struct dsdn_ev_operator_bound b = {r.node_id, second->key.public_key, w->time_ms, sig};
+    expect_unmet(play_signed(w, second, dsdn_EVENT_operator_bound, &b, sig, "node_sig", &w->node[0]),
+                 BINDING_EXPIRED); /* asked before the list */
+    b.expiry = w->time_ms + DAY_MS;
+    expect_unmet(play_signed(w, second, dsdn_EVENT_operator_bound, &b, sig, "node_sig", &w->node[0]),
+                 OPERATOR_NOT_ALLOWED);
+    list_operator(w, b.operator, 1);
+    expect_result(play_signed(w, second, dsdn_EVENT_operator_bound, &b, sig, "node_sig", &w->node[0]), OK);
+    expect_result(play_signed(w, second, dsdn_EVENT_operator_bound, &b, sig, "node_sig", &w->node[0]),
+                  NO_EFFECT);
+    list_operator(w, b.operator, 0);
+    expect_unmet(play_signed(w, second, dsdn_EVENT_operator_bound, &b, sig, "node_sig", &w->node[0]),
+                 OPERATOR_NOT_ALLOWED); /* asked before whether anything changes */
     world_free(w);
 }
 
@@ -485,7 +567,7 @@ int main(void)
         cmocka_unit_test(test_minimums), cmocka_unit_test(test_judge),
         cmocka_unit_test(test_faults),   cmocka_unit_test(test_faults_and_leaving),
         cmocka_unit_test(test_gate),     cmocka_unit_test(test_pilot),
-        cmocka_unit_test(test_codes),
+        cmocka_unit_test(test_codes),    cmocka_unit_test(test_operator_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
