@@ -139,9 +139,10 @@ static enum dsdn_pool_answer judge_room(const struct dsdn_pool *pool, const uint
     return full ? DSDN_POOL_POOL_FULL : DSDN_POOL_ACCEPTED;
 }
 
-/* Frames, payloads and signature, by the same code that judges batches: the bundle as a batch of its own. */
+/* Frames, payloads and signature, by the same code that judges batches: the bundle as a batch of its own.  id: what its
+ * author signed. */
 static enum dsdn_pool_answer judge_content(struct dsdn_pool *pool, const struct dsdn_engine *e, const uint8_t *bytes,
-                                           size_t len, struct dsdn_error *error)
+                                           size_t len, const uint8_t id[32], struct dsdn_error *error)
 {
     struct dsdn_header header = {.sequence = 0};
     struct dsdn_view batch;
@@ -157,9 +158,9 @@ static enum dsdn_pool_answer judge_content(struct dsdn_pool *pool, const struct 
         dsdn_fail(error, DSDN_E_TYPE_DISABLED, "the bundle holds an event type or version that is not enabled");
         return DSDN_POOL_TYPE_DISABLED;
     }
-    rc = dsdn_prepare_signatures(&pool->prepared, false, 0, 1, pool->cache, error);
-    if (rc) return rc == DSDN_E_NO_MEMORY ? DSDN_POOL_UNAVAILABLE : DSDN_POOL_BAD_SIGNATURE;
-    return DSDN_POOL_ACCEPTED;
+    const struct dsdn_bundle *bundle = &p->bundles[0].bundle;
+    bool good = dsdn_verify(pool->cache, bundle->author, id, bundle->signature);
+    return good ? DSDN_POOL_ACCEPTED : DSDN_POOL_BAD_SIGNATURE;
 }
 
 static enum dsdn_pool_answer offer(struct dsdn_pool *pool, const struct dsdn_engine *e, uint64_t now_ms,
@@ -175,7 +176,7 @@ static enum dsdn_pool_answer offer(struct dsdn_pool *pool, const struct dsdn_eng
     if (expired(bundle->valid_until, now_ms)) return DSDN_POOL_EXPIRED;
     enum dsdn_pool_answer answer = judge_nonce(s, bundle->author, bundle->nonce);
     if (answer == DSDN_POOL_ACCEPTED) answer = judge_room(pool, bundle->author, len);
-    if (answer == DSDN_POOL_ACCEPTED) answer = judge_content(pool, e, bytes, len, error);
+    if (answer == DSDN_POOL_ACCEPTED) answer = judge_content(pool, e, bytes, len, id, error);
     if (answer != DSDN_POOL_ACCEPTED) return answer;
     /* The entry first: a record that is in the file without an entry could not be taken back. */
     struct dsdn_view record = {bytes, len};
