@@ -32,8 +32,8 @@ struct devnet_options {
     uint64_t every_ms, first_blocks, keep_heights;
     uint32_t rotate_every, validator_cnt; /* 0: four */
     uint64_t replace_at;
-    const char *seed;     /* NULL: "devnet" */
-    const char *chain_id; /* NULL: "devnet-1" */
+    const char *seed;      /* NULL: "devnet" */
+    const char *chain_id;  /* NULL: "devnet-1" */
     const char *faults[8]; /* as on the command line: "kind=drop,every=2" */
     bool skip_auth;
     uint16_t port; /* 0: a free one */
@@ -43,7 +43,8 @@ struct devnet {
     pid_t pid;
     uint16_t port;
     char url[64];
-    char read_token[DSDN_DEVNET_TOKEN_MAX], write_token[DSDN_DEVNET_TOKEN_MAX], admin_token[DSDN_DEVNET_TOKEN_MAX];
+    char read_token[DSDN_DEVNET_TOKEN_MAX], write_token[DSDN_DEVNET_TOKEN_MAX],
+        admin_token[DSDN_DEVNET_TOKEN_MAX];
     struct devnet_options options;
 };
 
@@ -80,8 +81,8 @@ static inline void devnet_child(const struct devnet_options *o, int out)
     struct dsdn_error error = DSDN_ERROR_INIT;
     struct dsdn_devnet_config config = devnet_config(o);
     struct dsdn_devnet_node *node;
-    struct dsdn_devnet_server_options options = {"127.0.0.1", o->port, o->blocks == DEVNET_EVERY ? o->every_ms : 0,
-                                                 &devnet_stopped};
+    struct dsdn_devnet_server_options options = {
+        "127.0.0.1", o->port, o->blocks == DEVNET_EVERY ? o->every_ms : 0, &devnet_stopped};
     bool found;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     signal(SIGPIPE, SIG_IGN);
@@ -121,7 +122,8 @@ static inline int devnet_start(struct devnet *d, const struct devnet_options *o)
     *d = (struct devnet){.options = *o};
     dsdn_devnet_token_secret(o->seed ? o->seed : "devnet", secret);
     dsdn_devnet_token_make(secret, DSDN_DEVNET_PUBLIC | DSDN_DEVNET_READ, 0, d->read_token, NULL);
-    dsdn_devnet_token_make(secret, DSDN_DEVNET_PUBLIC | DSDN_DEVNET_READ | DSDN_DEVNET_WRITE, 0, d->write_token, NULL);
+    dsdn_devnet_token_make(secret, DSDN_DEVNET_PUBLIC | DSDN_DEVNET_READ | DSDN_DEVNET_WRITE, 0,
+                           d->write_token, NULL);
     dsdn_devnet_token_make(secret, DSDN_DEVNET_ALL, 0, d->admin_token, NULL);
     if (pipe(ends) != 0) return -1;
     fflush(NULL);
@@ -143,7 +145,8 @@ static inline int devnet_end(struct devnet *d, int number_of_signal)
 {
     int status = 0;
     kill(d->pid, number_of_signal);
-    while (waitpid(d->pid, &status, 0) < 0 && errno == EINTR) {}
+    while (waitpid(d->pid, &status, 0) < 0 && errno == EINTR) {
+    }
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
@@ -163,10 +166,10 @@ static inline int devnet_again(struct devnet *d)
 /* ---- a small client ---- */
 
 struct devnet_reply {
-    int status;     /* HTTP; 0: the connection ended before it */
-    char *body;     /* zero-terminated, owned; chunks joined */
+    int status; /* HTTP; 0: the connection ended before it */
+    char *body; /* zero-terminated, owned; chunks joined */
     size_t len;
-    bool whole;     /* as long as announced */
+    bool whole; /* as long as announced */
     char head[1024];
 };
 
@@ -193,8 +196,8 @@ static inline size_t devnet_unchunk(char *body, size_t len, bool *whole)
 }
 
 /* Posts a body; token NULL: without. */
-static inline struct devnet_reply devnet_post_body(const struct devnet *d, const char *token, const void *body,
-                                                   size_t len)
+static inline struct devnet_reply devnet_post_body(const struct devnet *d, const char *token,
+                                                   const void *body, size_t len)
 {
     struct devnet_reply r = {.status = 0};
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(d->port)};
@@ -204,10 +207,11 @@ static inline struct devnet_reply devnet_post_body(const struct devnet *d, const
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    int head_len = snprintf(head, sizeof head,
-                            "POST / HTTP/1.1\r\nHost: devnet\r\nConnection: close\r\nContent-Type: "
-                            "application/json\r\nContent-Length: %zu\r\n%s%s%s\r\n",
-                            len, token ? "Authorization: Bearer " : "", token ? token : "", token ? "\r\n" : "");
+    int head_len =
+        snprintf(head, sizeof head,
+                 "POST / HTTP/1.1\r\nHost: devnet\r\nConnection: close\r\nContent-Type: "
+                 "application/json\r\nContent-Length: %zu\r\n%s%s%s\r\n",
+                 len, token ? "Authorization: Bearer " : "", token ? token : "", token ? "\r\n" : "");
     bool sent = text && fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
                 send(fd, head, (size_t)head_len, MSG_NOSIGNAL) == head_len;
     for (size_t at = 0; sent && at < len;) {
@@ -230,7 +234,8 @@ static inline struct devnet_reply devnet_post_body(const struct devnet *d, const
         sscanf(text, "HTTP/1.%*d %d", &r.status);
         memmove(text, begin, r.len + 1);
         char *length = strcasestr(r.head, "content-length:");
-        if (strcasestr(r.head, "transfer-encoding: chunked") || strcasestr(r.head, "transfer-encoding:chunked"))
+        if (strcasestr(r.head, "transfer-encoding: chunked") ||
+            strcasestr(r.head, "transfer-encoding:chunked"))
             r.len = devnet_unchunk(text, r.len, &r.whole);
         else
             r.whole = length && strtoull(length + 15, NULL, 10) == r.len;
@@ -246,7 +251,8 @@ static inline char *devnet_call(const struct devnet *d, const char *method, cons
 {
     size_t cap = strlen(params) + 256;
     char *body = malloc(cap);
-    int len = snprintf(body, cap, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"%s\",\"params\":%s}", method, params);
+    int len =
+        snprintf(body, cap, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"%s\",\"params\":%s}", method, params);
     struct devnet_reply r = devnet_post_body(d, d->admin_token, body, (size_t)len);
     free(body);
     return r.body;

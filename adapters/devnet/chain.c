@@ -42,7 +42,8 @@ static bool printable(const char *text, char least)
 
 static int config_check(const struct dsdn_devnet_config *c, struct dsdn_error *error)
 {
-    if (!printable(c->chain_id, '!')) return dsdn_fail(error, DSDN_E_USAGE, "a chain id is 1 to 50 visible ASCII characters");
+    if (!printable(c->chain_id, '!'))
+        return dsdn_fail(error, DSDN_E_USAGE, "a chain id is 1 to 50 visible ASCII characters");
     if (!printable(c->seed, ' ') || c->seed[0] == ' ')
         return dsdn_fail(error, DSDN_E_USAGE, "a seed is 1 to 64 printable ASCII characters");
     if (!c->validator_cnt || c->validator_cnt > DSDN_DEVNET_VALIDATORS_MAX)
@@ -173,7 +174,8 @@ static void mangle(const struct dsdn_layout_tx *tx, struct dsdn_layout *layout)
     for (uint32_t i = 0; i < tx->blob_cnt; i++)
         for (uint32_t j = 0; j < tx->blobs[i].share_cnt; j++) {
             uint8_t *share = layout->shares + (size_t)(tx->blobs[i].index + j) * DSDN_SHARE_LEN;
-            uint64_t noise = dsdn_load64(share + 34) ^ (tx->blobs[i].index + j) * UINT64_C(0x9e3779b97f4a7c15) ^ 1;
+            uint64_t noise =
+                dsdn_load64(share + 34) ^ (tx->blobs[i].index + j) * UINT64_C(0x9e3779b97f4a7c15) ^ 1;
             for (uint32_t at = DSDN_NAMESPACE_LEN; at < DSDN_SHARE_LEN; at++) {
                 noise ^= noise << 13;
                 noise ^= noise >> 7;
@@ -263,7 +265,8 @@ static struct dsdn_celestia_time next_time(const struct dsdn_devnet_chain *c, st
         if (later) return now;
     }
     uint64_t nanos = (uint64_t)last.nanos + (c->config.step_ms ? c->config.step_ms : 1) * UINT64_C(1000000);
-    return (struct dsdn_celestia_time){last.seconds + (int64_t)(nanos / 1000000000), (int32_t)(nanos % 1000000000)};
+    return (struct dsdn_celestia_time){last.seconds + (int64_t)(nanos / 1000000000),
+                                       (int32_t)(nanos % 1000000000)};
 }
 
 /* Extends the square of a block with transactions. */
@@ -350,8 +353,7 @@ int dsdn_devnet_chain_produce(struct dsdn_devnet_chain *c, struct dsdn_celestia_
     }
     if (!rc && cnt) {
         b->txs = malloc(cnt * sizeof *b->txs);
-        rc = b->txs ? extend(b, &layout, error)
-                    : dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for a block");
+        rc = b->txs ? extend(b, &layout, error) : dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for a block");
     }
     dsdn_layout_free(&layout);
     if (!rc) rc = append(c, b, NULL, error);
@@ -438,7 +440,8 @@ int dsdn_devnet_chain_restore(struct dsdn_devnet_chain *c, const uint8_t *record
     struct dsdn_devnet_block *b = calloc(1, sizeof *b);
     if (!b) return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for a block");
     b->height = c->head + 1;
-    b->time = (struct dsdn_celestia_time){(int64_t)dsdn_load64(record + 8), (int32_t)dsdn_load32(record + 16)};
+    b->time =
+        (struct dsdn_celestia_time){(int64_t)dsdn_load64(record + 8), (int32_t)dsdn_load32(record + 16)};
     b->k = dsdn_load32(record + 20);
     memcpy(b->data_hash, c->empty_data_root, 32);
     uint32_t tx_cnt = dsdn_load32(record + 24);

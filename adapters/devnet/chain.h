@@ -98,7 +98,8 @@ static inline const struct dsdn_devnet_block *dsdn_devnet_chain_block(const stru
 int dsdn_devnet_chain_describe(const struct dsdn_devnet_chain *chain, uint64_t height,
                                struct dsdn_devnet_described *out, struct dsdn_error *error);
 
-/* dsdn_devnet_block_lay makes the k * k shares of a block's data (unless its height is pruned).  NO_MEMORY. */
+/* dsdn_devnet_block_lay makes the k * k shares of a block's data (unless its height is pruned).  NO_MEMORY.
+ */
 int dsdn_devnet_block_lay(const struct dsdn_devnet_block *block, struct dsdn_layout *layout,
                           struct dsdn_error *error);
 

@@ -64,11 +64,9 @@ static bool read_member(const char *name, const char *text, struct dsdn_devnet_f
     if (strcmp(name, "heights") == 0) return read_heights(text, f);
     if (strcmp(name, "method") == 0)
         return snprintf(f->method, sizeof f->method, "%s", text) < (int)sizeof f->method;
-    if (strcmp(name, "text") == 0)
-        return snprintf(f->text, sizeof f->text, "%s", text) < (int)sizeof f->text;
+    if (strcmp(name, "text") == 0) return snprintf(f->text, sizeof f->text, "%s", text) < (int)sizeof f->text;
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-        if (strcmp(name, numbers[i].name) == 0)
-            return read_number(text, &end, numbers[i].number) && !*end;
+        if (strcmp(name, numbers[i].name) == 0) return read_number(text, &end, numbers[i].number) && !*end;
     return false;
 }
 
@@ -92,8 +90,7 @@ int dsdn_devnet_fault_parse(const char *text, struct dsdn_devnet_fault *fault, s
 
 int dsdn_devnet_fault_read(struct dsdn_view value, struct dsdn_devnet_fault *f, struct dsdn_error *error)
 {
-    static const char *const names[] = {"kind",  "method", "text", "from", "to",
-                                        "times", "every",  "value"};
+    static const char *const names[] = {"kind", "method", "text", "from", "to", "times", "every", "value"};
     struct dsdn_view members[8];
     uint64_t *const numbers[] = {&f->from, &f->to, &f->times, &f->every, &f->value};
     char kind[32];

@@ -39,21 +39,21 @@ enum dsdn_devnet_fault_kind {
 #define X(name, text) DSDN_DEVNET_FAULT_##name,
     DSDN_DEVNET_FAULT_LIST(X)
 #undef X
-    DSDN_DEVNET_FAULT_CNT
+        DSDN_DEVNET_FAULT_CNT
 };
 
-#define DSDN_DEVNET_FAULTS_MAX    64u
-#define DSDN_DEVNET_FAULT_TEXT    160u
-#define DSDN_DEVNET_FAULT_METHOD  64u
-#define DSDN_DEVNET_ANY_HEIGHT    UINT64_MAX /* asked about for a call that is about no height */
+#define DSDN_DEVNET_FAULTS_MAX   64u
+#define DSDN_DEVNET_FAULT_TEXT   160u
+#define DSDN_DEVNET_FAULT_METHOD 64u
+#define DSDN_DEVNET_ANY_HEIGHT   UINT64_MAX /* asked about for a call that is about no height */
 
 struct dsdn_devnet_fault {
     uint32_t id;
     enum dsdn_devnet_fault_kind kind;
     char method[DSDN_DEVNET_FAULT_METHOD]; /* "": every but devnet.*; "blob.*": those of a module */
-    uint64_t from, to;                     /* heights, inclusive; a call without one is in 0..UINT64_MAX only */
-    uint64_t times;                        /* 0: without limit */
-    uint64_t every;                        /* 1: each call in scope */
+    uint64_t from, to; /* heights, inclusive; a call without one is in 0..UINT64_MAX only */
+    uint64_t times;    /* 0: without limit */
+    uint64_t every;    /* 1: each call in scope */
     uint64_t value;
     char text[DSDN_DEVNET_FAULT_TEXT];
     uint64_t seen, fired; /* calls in scope; changed ones */
@@ -67,8 +67,8 @@ struct dsdn_devnet_faults {
 const char *dsdn_devnet_fault_name(enum dsdn_devnet_fault_kind kind);
 const char *dsdn_devnet_fault_text(enum dsdn_devnet_fault_kind kind);
 
-/* dsdn_devnet_fault_parse reads "kind=drop,method=header.*,heights=5-9,times=1,every=2,value=3,text=..."; text
- * is the last one and may have commas.  heights: N, N-M or N-.  USAGE. */
+/* dsdn_devnet_fault_parse reads "kind=drop,method=header.*,heights=5-9,times=1,every=2,value=3,text=...";
+ * text is the last one and may have commas.  heights: N, N-M or N-.  USAGE. */
 int dsdn_devnet_fault_parse(const char *text, struct dsdn_devnet_fault *fault, struct dsdn_error *error);
 
 /* dsdn_devnet_fault_read reads {"kind":"drop","method":"header.*","from":5,"to":9,"times":1,"every":2,
@@ -84,8 +84,8 @@ uint32_t dsdn_devnet_faults_add(struct dsdn_devnet_faults *faults, const struct 
 /* dsdn_devnet_faults_clear switches one off (id 0: all); false when there is none. */
 bool dsdn_devnet_faults_clear(struct dsdn_devnet_faults *faults, uint32_t id);
 
-/* dsdn_devnet_faults_hit asks whether a call is to be changed by a fault of this kind: counts, and returns the
- * first that fires, or NULL. */
+/* dsdn_devnet_faults_hit asks whether a call is to be changed by a fault of this kind: counts, and returns
+ * the first that fires, or NULL. */
 const struct dsdn_devnet_fault *dsdn_devnet_faults_hit(struct dsdn_devnet_faults *faults,
                                                        enum dsdn_devnet_fault_kind kind, const char *method,
                                                        uint64_t height);

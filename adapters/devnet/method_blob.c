@@ -32,7 +32,8 @@ static enum method_outcome open_data(struct dsdn_devnet_call *call, struct opene
 
 /* Finds the blob [height, namespace, ..., commitment].  After DONE, o->blobs is to be freed; o->blob is NULL
  * when there is none. */
-static enum method_outcome open_blob(struct dsdn_devnet_call *call, uint32_t commitment_param, struct opened *o)
+static enum method_outcome open_blob(struct dsdn_devnet_call *call, uint32_t commitment_param,
+                                     struct opened *o)
 {
     struct dsdn_error error = DSDN_ERROR_INIT;
     *o = (struct opened){.height = 0};
@@ -61,7 +62,8 @@ static enum method_outcome open_blob(struct dsdn_devnet_call *call, uint32_t com
 static int write_blob(struct dsdn_text *t, const struct dsdn_blob *blob, const uint8_t ns[DSDN_NAMESPACE_LEN],
                       const struct dsdn_devnet_fault *spoiled, struct dsdn_error *error)
 {
-    struct dsdn_json_blob out = {.share_version = blob->version, .has_commitment = true, .index = blob->index};
+    struct dsdn_json_blob out = {
+        .share_version = blob->version, .has_commitment = true, .index = blob->index};
     uint8_t *bytes = malloc(blob->len);
     if (!bytes) return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for a blob");
     memcpy(out.ns, ns, DSDN_NAMESPACE_LEN);
@@ -123,7 +125,8 @@ enum method_outcome blob_get(struct dsdn_devnet_call *call)
     return outcome;
 }
 
-/* Appends the blobs of one namespace; METHOD_FAILED for one that does not parse, as the node's parser does. */
+/* Appends the blobs of one namespace; METHOD_FAILED for one that does not parse, as the node's parser does.
+ */
 static enum method_outcome append_all(struct dsdn_devnet_call *call, struct opened *o, struct dsdn_text *t,
                                       bool *any)
 {
@@ -228,7 +231,8 @@ enum method_outcome blob_get_proof(struct dsdn_devnet_call *call)
 
 static bool proofs_equal(const struct dsdn_nmt_proof *a, const struct dsdn_nmt_proof *b)
 {
-    if (a->start != b->start || a->end != b->end || a->node_cnt != b->node_cnt || b->leaf_hash.len) return false;
+    if (a->start != b->start || a->end != b->end || a->node_cnt != b->node_cnt || b->leaf_hash.len)
+        return false;
     for (uint32_t i = 0; i < a->node_cnt; i++)
         if (b->nodes[i].len != DSDN_NMT_NODE_LEN ||
             memcmp(a->nodes[i].bytes, b->nodes[i].bytes, DSDN_NMT_NODE_LEN) != 0)
@@ -313,8 +317,8 @@ enum method_outcome share_get_namespace_data(struct dsdn_devnet_call *call)
     enum dsdn_namespace_class class = dsdn_namespace_classify(ns);
     dsdn_hex_encode(ns, sizeof ns, hex);
     if (class == DSDN_NAMESPACE_TAIL || class == DSDN_NAMESPACE_PARITY)
-        return call_fail(call,
-                         "invalid data namespace(%s): parity and tail padding namespace are forbidden", hex);
+        return call_fail(call, "invalid data namespace(%s): parity and tail padding namespace are forbidden",
+                         hex);
     enum method_outcome outcome = open_height(call, &height);
     if (outcome != METHOD_DONE) return outcome;
     if (call_fault(call, DSDN_DEVNET_FAULT_withhold, height))

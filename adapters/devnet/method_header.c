@@ -38,7 +38,8 @@ bool read_namespace(struct dsdn_devnet_call *call, struct dsdn_view value, const
     char why[256];
     size_t len = 0, at;
     if (dsdn_span_kind(value) != '"') {
-        snprintf(why, sizeof why, "json: cannot unmarshal %s into Go value of type []uint8", kind_name(value));
+        snprintf(why, sizeof why, "json: cannot unmarshal %s into Go value of type []uint8",
+                 kind_name(value));
     } else if (!dsdn_span_base64_any(value, bytes, sizeof bytes, &len)) {
         snprintf(why, sizeof why, "illegal base64 data at input byte 0");
     } else if (len != DSDN_NAMESPACE_LEN) {
@@ -121,9 +122,9 @@ enum method_outcome call_height(struct dsdn_devnet_call *call, uint64_t height)
                          ", requestedHeight: %" PRIu64,
                          heads.network, height);
     if (height > heads.local && height - heads.local > 1)
-        return call_fail(call,
-                         "header: syncing in progress: localHeadHeight: %" PRIu64 ", requestedHeight: %" PRIu64,
-                         heads.local, height);
+        return call_fail(
+            call, "header: syncing in progress: localHeadHeight: %" PRIu64 ", requestedHeight: %" PRIu64,
+            heads.local, height);
     if (height < tail)
         return call_fail(call, "requested header (%" PRIu64 ") is below Tail (%" PRIu64 ")", height, tail);
     return height > heads.local ? METHOD_WAIT : METHOD_DONE;
@@ -132,7 +133,8 @@ enum method_outcome call_height(struct dsdn_devnet_call *call, uint64_t height)
 /* ---- methods ----------------------------------------------------------------------------------- */
 
 /* Writes the headers [from, to] as an array, or that of `from` alone. */
-static enum method_outcome answer_headers(struct dsdn_devnet_call *call, uint64_t from, uint64_t to, bool array)
+static enum method_outcome answer_headers(struct dsdn_devnet_call *call, uint64_t from, uint64_t to,
+                                          bool array)
 {
     struct dsdn_error error = DSDN_ERROR_INIT;
     struct dsdn_devnet_described *d = malloc(sizeof *d);
@@ -292,7 +294,8 @@ static void write_plain_header(struct dsdn_text *t, const struct dsdn_celestia_h
 }
 
 static int write_blobs_event(struct dsdn_devnet_node *node, struct dsdn_text *t, const uint8_t *ns,
-                             uint64_t height, const struct dsdn_celestia_header *header, struct dsdn_error *error)
+                             uint64_t height, const struct dsdn_celestia_header *header,
+                             struct dsdn_error *error)
 {
     const struct dsdn_devnet_data *data;
     struct dsdn_devnet_blobs blobs;

@@ -89,8 +89,9 @@ static enum method_outcome new_token(struct dsdn_devnet_call *call, uint64_t exp
     while (dsdn_span_walk_next(&walk, &name, &value)) {
         uint32_t bit = DSDN_DEVNET_PUBLIC;
         if (!dsdn_span_plain(value, &text)) text.len = 0;
-        while (bit <= DSDN_DEVNET_ADMIN && (strlen(dsdn_devnet_permission_name(bit)) != text.len ||
-                                            memcmp(dsdn_devnet_permission_name(bit), text.bytes, text.len) != 0))
+        while (bit <= DSDN_DEVNET_ADMIN &&
+               (strlen(dsdn_devnet_permission_name(bit)) != text.len ||
+                memcmp(dsdn_devnet_permission_name(bit), text.bytes, text.len) != 0))
             bit <<= 1;
         if (bit > DSDN_DEVNET_ADMIN) return call_fail(call, "devnet: a permission of no known name");
         set |= bit;

@@ -26,7 +26,8 @@ static bool blob_decodes(struct dsdn_devnet_call *call, const struct dsdn_json_b
         return read_namespace(call, (struct dsdn_view){(const uint8_t *)text, len + 2}, "[]*blob.Blob", ns);
     }
     if (class != DSDN_NAMESPACE_USER)
-        snprintf(why, sizeof why, "invalid user namespace: invalid data namespace(%s): reserved data is forbidden", hex);
+        snprintf(why, sizeof why,
+                 "invalid user namespace: invalid data namespace(%s): reserved data is forbidden", hex);
     else if (!b->data.len)
         snprintf(why, sizeof why, "data can not be empty");
     else if (b->share_version == 0 && b->has_signer)
@@ -51,7 +52,8 @@ static bool blobs_commit(struct dsdn_devnet_call *call, const struct dsdn_blobs_
         uint8_t commitment[32];
         if (account && b->share_version == 1 &&
             memcmp(b->signer.bytes, account->address, sizeof account->address) != 0) {
-            call_fail(call, "blob signer does not match msgPFB signer %s: invalid blob signer", account->text);
+            call_fail(call, "blob signer does not match msgPFB signer %s: invalid blob signer",
+                      account->text);
             return false;
         }
         if (dsdn_commitment_data(b->ns, b->share_version, b->share_version ? b->signer.bytes : NULL,
@@ -101,7 +103,8 @@ static bool price_of(struct dsdn_devnet_call *call, const struct dsdn_blobs_answ
     }
     *price = (struct price){config->gas ? config->gas : needed, 0};
     price->fee = dsdn_devnet_fee(price->gas, gas_price);
-    uint64_t least = dsdn_devnet_fee(price->gas, DSDN_DEVNET_GAS_PRICE_MIN), left = c->config.balance - c->spent;
+    uint64_t least = dsdn_devnet_fee(price->gas, DSDN_DEVNET_GAS_PRICE_MIN),
+             left = c->config.balance - c->spent;
     if (config->signer_address[0] && strcmp(config->signer_address, c->account.text) != 0)
         call_fail(call, "account for signer %s not found", config->signer_address);
     else if (len > DSDN_DEVNET_TX_LEN_MAX)
@@ -114,9 +117,11 @@ static bool price_of(struct dsdn_devnet_call *call, const struct dsdn_blobs_answ
     else if (!config->gas_price_set && gas_price > most)
         call_fail(call, "state: estimated gas price exceeds max gas price in tx config");
     else if (price->fee < least)
-        call_fail(call, "insufficient fees; got: %" PRIu64 "utia required: %" PRIu64 "utia", price->fee, least);
+        call_fail(call, "insufficient fees; got: %" PRIu64 "utia required: %" PRIu64 "utia", price->fee,
+                  least);
     else if (c->config.balance < c->spent || price->fee > left)
-        call_fail(call, "spendable balance %" PRIu64 "utia is smaller than %" PRIu64 "utia: insufficient funds",
+        call_fail(call,
+                  "spendable balance %" PRIu64 "utia is smaller than %" PRIu64 "utia: insufficient funds",
                   left, price->fee);
     else
         return true;
@@ -134,8 +139,8 @@ static int enqueue(struct dsdn_devnet_call *call, const struct dsdn_devnet_accou
     struct dsdn_devnet_tx tx = {
         .flags = flags, .fee = own ? price.fee : 0, .not_before = later ? c->head + 1 + later : 0};
     /* a transaction of others says nothing about most of its blobs, so that very many fit one square */
-    int rc = dsdn_devnet_pay(account, own ? c->sequence : call->node->garbage_cnt, price.gas, price.fee, blobs,
-                             cnt, !own, &tx.bytes, &tx.len, error);
+    int rc = dsdn_devnet_pay(account, own ? c->sequence : call->node->garbage_cnt, price.gas, price.fee,
+                             blobs, cnt, !own, &tx.bytes, &tx.len, error);
     if (rc) return rc;
     if (own && tx.len > DSDN_DEVNET_TX_LEN_MAX)
         rc = dsdn_fail(error, DSDN_E_TOO_LARGE, "transaction size exceeds maximum allowed limit");
@@ -149,7 +154,8 @@ static int enqueue(struct dsdn_devnet_call *call, const struct dsdn_devnet_accou
 
 static enum method_outcome submit_failed(struct dsdn_devnet_call *call, const struct dsdn_error *error)
 {
-    return error->code == DSDN_E_TOO_LARGE ? call_fail(call, "%s", error->message) : call_fail_error(call, error);
+    return error->code == DSDN_E_TOO_LARGE ? call_fail(call, "%s", error->message)
+                                           : call_fail_error(call, error);
 }
 
 static const char timed_out[] = "timed out waiting for tx to be included in a block";
@@ -161,7 +167,8 @@ static enum method_outcome submit_new(struct dsdn_devnet_call *call, const struc
     struct dsdn_devnet_chain *c = call->node->chain;
     struct price price;
     uint64_t next = c->head + 1;
-    if (!blobs_commit(call, given, &c->account) || !price_of(call, given, config, &price)) return METHOD_FAILED;
+    if (!blobs_commit(call, given, &c->account) || !price_of(call, given, config, &price))
+        return METHOD_FAILED;
     if (call_fault(call, DSDN_DEVNET_FAULT_sequence, next))
         return call_fail(call,
                          "account sequence mismatch, expected %" PRIu64 ", got %" PRIu64
@@ -187,14 +194,14 @@ enum method_outcome blob_submit(struct dsdn_devnet_call *call)
     struct dsdn_blobs_answer given;
     if (!call->ticket) {
         if (dsdn_span_kind(call->request.params[1]) == 'n')
-            return call_fail_code(call, DSDN_RPC_PANIC,
-                                  "fatal error calling 'blob.Submit': panic in rpc method 'blob.Submit': runtime "
-                                  "error: invalid memory address or nil pointer dereference");
+            return call_fail_code(
+                call, DSDN_RPC_PANIC,
+                "fatal error calling 'blob.Submit': panic in rpc method 'blob.Submit': runtime "
+                "error: invalid memory address or nil pointer dereference");
         if (!read_blobs(call, &given)) return METHOD_FAILED;
-        enum method_outcome outcome =
-            dsdn_json_read_tx_config(call->request.params[1], &config, &error)
-                ? call_fail_param(call, "*state.TxConfig", error.message)
-                : submit_new(call, &given, &config);
+        enum method_outcome outcome = dsdn_json_read_tx_config(call->request.params[1], &config, &error)
+                                          ? call_fail_param(call, "*state.TxConfig", error.message)
+                                          : submit_new(call, &given, &config);
         dsdn_blobs_answer_free(&given);
         if (outcome != METHOD_DONE) return outcome;
     }
@@ -236,9 +243,10 @@ enum method_outcome devnet_post(struct dsdn_devnet_call *call)
     if (!read_blobs(call, &given)) return METHOD_FAILED;
     other_account(call->node, &account);
     bool fine = blobs_commit(call, &given, NULL);
-    int rc = !fine ? 0
-                   : enqueue(call, &account, given.blobs, given.blob_cnt,
-                             (struct price){dsdn_devnet_gas(given.blobs, given.blob_cnt), 1}, 0, 0, NULL, &error);
+    int rc =
+        !fine ? 0
+              : enqueue(call, &account, given.blobs, given.blob_cnt,
+                        (struct price){dsdn_devnet_gas(given.blobs, given.blob_cnt), 1}, 0, 0, NULL, &error);
     dsdn_blobs_answer_free(&given);
     if (!fine) return METHOD_FAILED;
     return rc ? submit_failed(call, &error) : posted(call);
@@ -268,12 +276,13 @@ enum method_outcome devnet_garbage(struct dsdn_devnet_call *call)
     uint64_t cnt, len;
     if (!param_namespace(call, 0, ns)) return METHOD_FAILED;
     if (dsdn_namespace_classify(ns) != DSDN_NAMESPACE_USER || !dsdn_span_u64(params[1], GARBAGE_MAX, &cnt) ||
-        !dsdn_span_plain(params[2], &kind) || !dsdn_span_u64(params[3], GARBAGE_BYTES_MAX, &len) || !cnt || !len)
+        !dsdn_span_plain(params[2], &kind) || !dsdn_span_u64(params[3], GARBAGE_BYTES_MAX, &len) || !cnt ||
+        !len)
         return call_fail(call, "devnet: [user namespace, 1..%d, \"blobs\" or \"shares\", 1..%d]", GARBAGE_MAX,
                          GARBAGE_BYTES_MAX);
     bool shares = kind.len == 6 && memcmp(kind.bytes, "shares", 6) == 0;
-    if (cnt * dsdn_share_cnt(0, len) > (uint64_t)call->node->chain->config.square_max *
-                                           call->node->chain->config.square_max)
+    if (cnt * dsdn_share_cnt(0, len) >
+        (uint64_t)call->node->chain->config.square_max * call->node->chain->config.square_max)
         return call_fail(call, "devnet: more than fits one block");
     uint32_t most = cnt < GARBAGE_A_TX ? (uint32_t)cnt : GARBAGE_A_TX;
     struct dsdn_json_blob *blobs = calloc(most, sizeof *blobs);

@@ -54,7 +54,8 @@ int dsdn_devnet_node_produce(struct dsdn_devnet_node *n, uint64_t cnt, struct ds
     while (!rc && cnt--) {
         rc = dsdn_devnet_chain_produce(n->chain, n->now, error);
         if (!rc && n->stored)
-            rc = dsdn_devnet_store_append(&n->store, dsdn_devnet_chain_block(n->chain, n->chain->head), error);
+            rc =
+                dsdn_devnet_store_append(&n->store, dsdn_devnet_chain_block(n->chain, n->chain->head), error);
     }
     int synced = n->stored ? dsdn_devnet_store_sync(&n->store, rc ? NULL : error) : 0;
     return rc ? rc : synced;
@@ -118,9 +119,9 @@ static int describe_fork(struct dsdn_devnet_node *n, const struct dsdn_devnet_fa
 }
 
 /* Another block of the same data, signed; its predecessor is the true one. */
-static int describe_forged(struct dsdn_devnet_node *n, const struct dsdn_devnet_sealer *sealer, uint64_t height,
-                           int64_t seconds, struct dsdn_devnet_described *out, struct dsdn_devnet_lie *lie,
-                           struct dsdn_error *error)
+static int describe_forged(struct dsdn_devnet_node *n, const struct dsdn_devnet_sealer *sealer,
+                           uint64_t height, int64_t seconds, struct dsdn_devnet_described *out,
+                           struct dsdn_devnet_lie *lie, struct dsdn_error *error)
 {
     enum { TWIST = 0xf0f0 };
     lie->block = *dsdn_devnet_chain_block(n->chain, height);
@@ -187,7 +188,8 @@ void dsdn_devnet_lie_free(struct dsdn_devnet_lie *lie)
 
 /* ---- lies about data --------------------------------------------------------------------------- */
 
-static int spoil_share(struct dsdn_devnet_rows *rows, uint64_t number, uint8_t **copy, struct dsdn_error *error)
+static int spoil_share(struct dsdn_devnet_rows *rows, uint64_t number, uint8_t **copy,
+                       struct dsdn_error *error)
 {
     for (uint32_t i = 0; i < rows->row_cnt; i++) {
         struct dsdn_view *shares = &rows->rows[i].shares;

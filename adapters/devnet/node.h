@@ -28,12 +28,12 @@ struct dsdn_devnet_node {
     struct dsdn_devnet_sealer forger_sealer;
     struct dsdn_devnet_fork fork;
     uint8_t token_secret[32];
-    bool skip_auth;            /* everybody may do everything */
-    bool produce_on_submit;    /* a block as soon as something is submitted */
+    bool skip_auth;                /* everybody may do everything */
+    bool produce_on_submit;        /* a block as soon as something is submitted */
     struct dsdn_celestia_time now; /* set by whoever has a clock, before each use */
-    uint64_t garbage_cnt;      /* calls of devnet.Garbage and devnet.Post so far: part of their contents */
-    bool restart_wanted;       /* devnet.Restart was called: the server closes every connection, */
-    uint64_t restart_down_ms;  /* and refuses new ones for so long */
+    uint64_t garbage_cnt;     /* calls of devnet.Garbage and devnet.Post so far: part of their contents */
+    bool restart_wanted;      /* devnet.Restart was called: the server closes every connection, */
+    uint64_t restart_down_ms; /* and refuses new ones for so long */
 };
 
 /* dsdn_devnet_node_new starts from nothing, or from the blocks in home (may be NULL: memory only).

@@ -63,15 +63,15 @@ uint64_t dsdn_devnet_gas(const struct dsdn_json_blob *blobs, uint32_t cnt)
 uint64_t dsdn_devnet_fee(uint64_t gas, uint64_t price_nano)
 {
     uint64_t nano;
-    if (__builtin_mul_overflow(gas, price_nano, &nano)) nano = UINT64_MAX; /* no balance is as large */
+    if (__builtin_mul_overflow(gas, price_nano, &nano)) return INT64_MAX; /* no balance is as large */
     return nano / 1000000000 + (nano % 1000000000 != 0);
 }
 
 /* ---- the transaction --------------------------------------------------------------------------- */
 
 /* {1: type_url, 2: value} */
-static void write_any(struct dsdn_proto *p, uint32_t field, const char *type, const uint8_t *value, size_t len,
-                      struct dsdn_proto *scratch)
+static void write_any(struct dsdn_proto *p, uint32_t field, const char *type, const uint8_t *value,
+                      size_t len, struct dsdn_proto *scratch)
 {
     scratch->len = 0;
     dsdn_proto_bytes(scratch, 1, type, strlen(type));
@@ -112,7 +112,8 @@ static void write_authorisation(struct dsdn_proto *p, const struct dsdn_devnet_a
     dsdn_proto_uint(&signer, 3, sequence);
     dsdn_proto_message(p, 1, signer_bytes, signer.len);
     dsdn_proto_bytes(&coin, 1, "utia", 4);
-    dsdn_proto_bytes(&coin, 2, amount, (size_t)snprintf(amount, sizeof amount, "%llu", (unsigned long long)fee));
+    dsdn_proto_bytes(&coin, 2, amount,
+                     (size_t)snprintf(amount, sizeof amount, "%llu", (unsigned long long)fee));
     dsdn_proto_message(&fees, 1, coin_bytes, coin.len);
     dsdn_proto_uint(&fees, 2, gas);
     dsdn_proto_message(p, 2, fee_bytes, fees.len);
@@ -144,7 +145,8 @@ int dsdn_devnet_pay(const struct dsdn_devnet_account *account, uint64_t sequence
     uint64_t whole_cap = data + 2 * message_cap + FRAME;
     uint64_t scratch_cap = (largest > message_cap ? largest : message_cap) + FRAME;
     if (whole_cap > INT32_MAX)
-        return dsdn_fail(error, DSDN_E_TOO_LARGE, "a transaction of %llu bytes", (unsigned long long)whole_cap);
+        return dsdn_fail(error, DSDN_E_TOO_LARGE, "a transaction of %llu bytes",
+                         (unsigned long long)whole_cap);
     /* three buffers in one block: the transaction, and two for the messages inside messages */
     uint8_t *bytes = malloc(whole_cap), *work = malloc(2 * message_cap + 2 * scratch_cap);
     if (!bytes || !work) {

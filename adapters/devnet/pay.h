@@ -1,9 +1,8 @@
 /* pay.h: transactions that pay for blobs, as they stand in a block of a devnet.
  *
- *     BlobTx {1: Tx, 2: Blob {1: namespace id, 2: data, 3: share version, 4: namespace version, 5: signer}...,
- *             3: "BLOB"}
- *     Tx     {1: body {1: Any MsgPayForBlobs}, 2: authorisation {signer and sequence, fee, gas limit},
- *             3: signature}
+ *     BlobTx {1: Tx, 2: Blob {1: namespace id, 2: data, 3: share version, 4: namespace version, 5:
+ * signer}..., 3: "BLOB"} Tx     {1: body {1: Any MsgPayForBlobs}, 2: authorisation {signer and sequence, fee,
+ * gas limit}, 3: signature}
  *
  * in the encodings of cosmos-sdk's tx.proto and celestia-app's blob/v1/tx.proto, so that sizes, gas and fees
  * are those of the real chain.  The account has no real key: public key and signature are hashes. */

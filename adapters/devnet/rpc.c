@@ -117,14 +117,15 @@ bool dsdn_devnet_authorise(const struct dsdn_devnet_node *node, const char *head
     *permissions = node->skip_auth ? DSDN_DEVNET_ALL : DSDN_DEVNET_PUBLIC;
     if (node->skip_auth || !header) return true;
     if (len < sizeof bearer - 1 || memcmp(header, bearer, sizeof bearer - 1) != 0) return false;
-    *permissions = dsdn_devnet_token_check(node->token_secret, header + sizeof bearer - 1, len - (sizeof bearer - 1),
-                                           (uint64_t)node->now.seconds);
+    *permissions = dsdn_devnet_token_check(node->token_secret, header + sizeof bearer - 1,
+                                           len - (sizeof bearer - 1), (uint64_t)node->now.seconds);
     return *permissions != 0;
 }
 
 /* ---- what methods say -------------------------------------------------------------------------- */
 
-static enum method_outcome fail_va(struct dsdn_devnet_call *call, int64_t code, const char *format, va_list args)
+static enum method_outcome fail_va(struct dsdn_devnet_call *call, int64_t code, const char *format,
+                                   va_list args)
 {
     call->code = code;
     vsnprintf(call->message, sizeof call->message, format, args);
@@ -220,9 +221,13 @@ static bool transport_faults(struct dsdn_devnet_call *call, uint64_t height)
         f = call_fault(call, DSDN_DEVNET_FAULT_status, height);
         if (!f) return false;
         a->status = f->value >= 200 && f->value <= 599 ? (int)f->value : 500;
-        text = *f->text ? f->text : a->status == 429 ? "rate limit exceeded\n" : a->status == 503 ? "server busy, try again later\n" : NULL;
+        text = *f->text           ? f->text
+               : a->status == 429 ? "rate limit exceeded\n"
+               : a->status == 503 ? "server busy, try again later\n"
+                                  : NULL;
         if (!text && a->status == 500) {
-            call_fail_code(call, DSDN_RPC_PANIC, "fatal error calling '%s': panic in rpc method '%s': switched on",
+            call_fail_code(call, DSDN_RPC_PANIC,
+                           "fatal error calling '%s': panic in rpc method '%s': switched on",
                            call->request.method, call->request.method);
             write_error(call, call->request.id);
             return true;
@@ -242,8 +247,8 @@ static enum method_outcome run(struct dsdn_devnet_call *call, const struct metho
         return call_fail_code(call, DSDN_RPC_UNKNOWN_METHOD,
                               "method '%s' not supported in this mode (no out channel support)", r->method);
     if (r->param_cnt != m->param_cnt)
-        return call_fail_code(call, DSDN_RPC_PARAM_COUNT, "wrong param count (method '%s'): %u != %u", r->method,
-                              r->param_cnt, m->param_cnt);
+        return call_fail_code(call, DSDN_RPC_PARAM_COUNT, "wrong param count (method '%s'): %u != %u",
+                              r->method, r->param_cnt, m->param_cnt);
     if (!(call->permissions & m->permission))
         return call_fail(call, "missing permission to invoke '%s' (need '%s')", strchr(m->name, '.') + 1,
                          dsdn_devnet_permission_name(m->permission));
@@ -299,7 +304,8 @@ static bool begin(struct dsdn_devnet_call *call)
     bool blank = true;
     for (size_t i = 0; i < call->len && blank; i++) blank = strchr(" \t\r\n", call->text[i]) && call->text[i];
     if (call->len > DSDN_DEVNET_REQUEST_MAX)
-        call_fail_code(call, DSDN_RPC_PARSE, "request bigger than maximum %u allowed", DSDN_DEVNET_REQUEST_MAX);
+        call_fail_code(call, DSDN_RPC_PARSE, "request bigger than maximum %u allowed",
+                       DSDN_DEVNET_REQUEST_MAX);
     else if (blank)
         call_fail_code(call, DSDN_RPC_INVALID, "Invalid request");
     else if (dsdn_span_check(call->text, call->len, &call->root, NULL))

@@ -15,7 +15,12 @@
 
 #define DSDN_DEVNET_REQUEST_MAX 16777216u /* bytes of a request's body */
 
-enum dsdn_devnet_channel { DSDN_DEVNET_NO_CHANNEL, DSDN_DEVNET_HEADERS, DSDN_DEVNET_BLOBS, DSDN_DEVNET_CANCEL };
+enum dsdn_devnet_channel {
+    DSDN_DEVNET_NO_CHANNEL,
+    DSDN_DEVNET_HEADERS,
+    DSDN_DEVNET_BLOBS,
+    DSDN_DEVNET_CANCEL
+};
 
 struct dsdn_devnet_answer {
     int status; /* HTTP */
@@ -44,11 +49,12 @@ struct dsdn_devnet_call *dsdn_devnet_call_new(struct dsdn_devnet_node *node, uin
                                               bool websocket, const void *request, size_t len);
 void dsdn_devnet_call_free(struct dsdn_devnet_call *call);
 
-/* dsdn_devnet_call_step goes on as far as possible.  True: *answer is complete and belongs to the call; false:
- * step again after a block or a change of faults.  A call can change the chain: compare its head. */
+/* dsdn_devnet_call_step goes on as far as possible.  True: *answer is complete and belongs to the call;
+ * false: step again after a block or a change of faults.  A call can change the chain: compare its head. */
 bool dsdn_devnet_call_step(struct dsdn_devnet_call *call, struct dsdn_devnet_answer **answer);
 
-/* The id of the request (a span in the call) and, for CANCEL, the id of the request whose channel to close. */
+/* The id of the request (a span in the call) and, for CANCEL, the id of the request whose channel to close.
+ */
 struct dsdn_view dsdn_devnet_call_id(const struct dsdn_devnet_call *call);
 struct dsdn_view dsdn_devnet_call_cancels(const struct dsdn_devnet_call *call);
 

@@ -55,7 +55,8 @@ static void describe_votes(const struct dsdn_devnet_block *b, const struct dsdn_
         if (flag == DSDN_CELESTIA_ABSENT) continue;
         votes[i].address = VIEW(set->members[i].address);
         votes[i].time = vote_time(b->time, i);
-        votes[i].signature = (struct dsdn_view){b->signatures + (size_t)i * DSDN_SIGNATURE_LEN, DSDN_SIGNATURE_LEN};
+        votes[i].signature =
+            (struct dsdn_view){b->signatures + (size_t)i * DSDN_SIGNATURE_LEN, DSDN_SIGNATURE_LEN};
     }
 }
 
@@ -102,7 +103,8 @@ int dsdn_devnet_describe(const struct dsdn_devnet_sealer *sealer, const struct d
     return DSDN_OK;
 }
 
-/* Root over {1: flag, 2: address, 3: time, 4: signature} of each vote (CometBFT types/block.go, Commit.Hash). */
+/* Root over {1: flag, 2: address, 3: time, 4: signature} of each vote (CometBFT types/block.go, Commit.Hash).
+ */
 static void commit_hash(const struct dsdn_celestia_vote *votes, uint32_t cnt, uint8_t out[32])
 {
     uint8_t bytes[DSDN_DEVNET_VALIDATORS_MAX * VOTE_LEN_MAX], time_bytes[32];

@@ -7,11 +7,11 @@
 #include <time.h>
 
 enum {
-    PIECE = 65536,       /* bytes of a body written at once; longer bodies go in chunks */
-    BUSY_MAX = 500,      /* requests at once (celestia-node api/rpc/middleware.go) */
-    QUEUE_MAX = 16,      /* messages that a slow subscriber may be behind (go-jsonrpc websocket.go) */
-    CHANNELS_MAX = 16,   /* subscriptions of a connection */
-    WAITING_MAX = 64,    /* requests at once on a WebSocket */
+    PIECE = 65536,     /* bytes of a body written at once; longer bodies go in chunks */
+    BUSY_MAX = 500,    /* requests at once (celestia-node api/rpc/middleware.go) */
+    QUEUE_MAX = 16,    /* messages that a slow subscriber may be behind (go-jsonrpc websocket.go) */
+    CHANNELS_MAX = 16, /* subscriptions of a connection */
+    WAITING_MAX = 64,  /* requests at once on a WebSocket */
     DRIP_MS = 50,
     CHUNK_FRAME = 16,
     IDLE_SECONDS = 60,
@@ -41,8 +41,8 @@ struct session {
     size_t input_len, input_cap;
     struct dsdn_devnet_call *call; /* HTTP */
     struct dsdn_devnet_answer *answer;
-    int refused;   /* HTTP status without a call: 401, 503 */
-    uint64_t sent; /* of body and blanks */
+    int refused;                                   /* HTTP status without a call: 401, 503 */
+    uint64_t sent;                                 /* of body and blanks */
     struct dsdn_devnet_call *waiting[WAITING_MAX]; /* WebSocket */
     struct channel channels[CHANNELS_MAX];
     struct message *first, *last;
@@ -175,12 +175,12 @@ static bool write_head(struct session *c)
     c->chunked = body_len(c) > PIECE;
     if (lws_add_http_header_status(c->wsi, status, &p, end)) return false;
     const char *type = plain ? "text/plain; charset=utf-8" : "application/json";
-    if (body_len(c) && lws_add_http_header_by_token(c->wsi, WSI_TOKEN_HTTP_CONTENT_TYPE, (const uint8_t *)type,
-                                                    (int)strlen(type), &p, end))
+    if (body_len(c) && lws_add_http_header_by_token(c->wsi, WSI_TOKEN_HTTP_CONTENT_TYPE,
+                                                    (const uint8_t *)type, (int)strlen(type), &p, end))
         return false;
     if (c->chunked) {
-        if (lws_add_http_header_by_name(c->wsi, (const uint8_t *)"transfer-encoding:",
-                                        (const uint8_t *)"chunked", 7, &p, end))
+        if (lws_add_http_header_by_name(
+                c->wsi, (const uint8_t *)"transfer-encoding:", (const uint8_t *)"chunked", 7, &p, end))
             return false;
     } else if (lws_add_http_header_content_length(c->wsi, body_len(c), &p, end))
         return false;
@@ -268,7 +268,8 @@ static int refuse(struct session *c, int status)
 static int http_request(struct session *c)
 {
     struct dsdn_devnet_server *s = c->server;
-    lws_set_timeout(c->wsi, NO_PENDING_TIMEOUT, 0); /* a call may wait for a block as long as the client does */
+    lws_set_timeout(c->wsi, NO_PENDING_TIMEOUT,
+                    0); /* a call may wait for a block as long as the client does */
     if (c->refused) return refuse(c, c->refused);
     if (s->busy >= BUSY_MAX) return refuse(c, 503);
     c->busy = true;
@@ -343,7 +344,8 @@ static void channel_open(struct session *c, const struct dsdn_devnet_call *call,
     while (channel < c->channels + CHANNELS_MAX && channel->number) channel++;
     dsdn_text_init(&t, 1024, 0);
     if (channel == c->channels + CHANNELS_MAX) {
-        dsdn_rpc_write_error(&t, dsdn_devnet_call_id(call), DSDN_RPC_APPLICATION, "devnet: too many channels");
+        dsdn_rpc_write_error(&t, dsdn_devnet_call_id(call), DSDN_RPC_APPLICATION,
+                             "devnet: too many channels");
     } else {
         *channel = (struct channel){.number = ++c->server->channel_cnt, .kind = answer->channel};
         memcpy(channel->ns, answer->ns, sizeof channel->ns);
@@ -452,7 +454,8 @@ static void restart(struct dsdn_devnet_server *s)
 static bool changed(const struct dsdn_devnet_server *s)
 {
     const struct dsdn_devnet_faults *f = &s->node->faults;
-    return s->known_head != s->node->chain->head || s->known_faults != f->cnt || s->known_fault_id != f->last_id;
+    return s->known_head != s->node->chain->head || s->known_faults != f->cnt ||
+           s->known_fault_id != f->last_id;
 }
 
 /* After anything that could have changed the chain or the faults. */
@@ -520,9 +523,11 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
     }
 }
 
-static const struct lws_protocols protocols[] = {
-    {.name = "jsonrpc", .callback = on_event, .per_session_data_size = sizeof(struct session), .rx_buffer_size = PIECE},
-    {.name = NULL}};
+static const struct lws_protocols protocols[] = {{.name = "jsonrpc",
+                                                  .callback = on_event,
+                                                  .per_session_data_size = sizeof(struct session),
+                                                  .rx_buffer_size = PIECE},
+                                                 {.name = NULL}};
 static const lws_retry_bo_t ping = {.secs_since_valid_ping = 5, .secs_since_valid_hangup = 30};
 
 int dsdn_devnet_server_new(struct dsdn_devnet_node *node, const struct dsdn_devnet_server_options *options,

@@ -1,7 +1,7 @@
 /* server.h: a devnet's sockets: JSON-RPC by HTTP POST and by WebSocket on one port (libwebsockets).
  *
- * One thread: a request that waits for a block waits as a call (rpc.h), not as a thread.  Answers above 64 KiB
- * are sent in chunks.  At most 500 requests are worked on at once, as in the node. */
+ * One thread: a request that waits for a block waits as a call (rpc.h), not as a thread.  Answers above 64
+ * KiB are sent in chunks.  At most 500 requests are worked on at once, as in the node. */
 #ifndef DSDN_ADAPTERS_DEVNET_SERVER_H
 #define DSDN_ADAPTERS_DEVNET_SERVER_H
 
@@ -12,9 +12,9 @@
 struct dsdn_devnet_server;
 
 struct dsdn_devnet_server_options {
-    const char *host;        /* an address of this machine: "127.0.0.1" */
-    uint16_t port;           /* 0: a free one */
-    uint64_t block_every_ms; /* 0: blocks on demand only */
+    const char *host;                  /* an address of this machine: "127.0.0.1" */
+    uint16_t port;                     /* 0: a free one */
+    uint64_t block_every_ms;           /* 0: blocks on demand only */
     const volatile sig_atomic_t *stop; /* the server ends when it becomes nonzero */
 };
 

@@ -46,7 +46,8 @@ static int frame_read(struct dsdn_devnet_store *s, uint64_t size, uint8_t **byte
     rc = dsdn_io_read_at(s->io, s->fd, record, *len, s->end + FRAME_LEN, s->path, error);
     if (!rc && dsdn_crc32c(0, record, *len) != dsdn_load32(frame + 4)) {
         if (*len < left)
-            rc = dsdn_fail_at(error, DSDN_E_CHECKSUM, s->path, s->end, "the checksum of a record does not match");
+            rc = dsdn_fail_at(error, DSDN_E_CHECKSUM, s->path, s->end,
+                              "the checksum of a record does not match");
         free(record);
         return rc;
     }
@@ -158,12 +159,12 @@ int dsdn_devnet_store_config(const struct dsdn_io *io, const char *home, struct 
     }
     dsdn_devnet_store_close(&s);
     if (rc || !record) return rc;
-    int fields = sscanf((const char *)record,
-                        "chain_id=%50s genesis_time=%" SCNd64 ".%9" SCNd32 " step_ms=%u validators=%u "
-                        "rotate_every=%u replace_at=%" SCNu64 " seed=%64[^\n]",
-                        stored.chain_id, &stored.genesis_time.seconds, &stored.genesis_time.nanos,
-                        &stored.step_ms, &stored.validator_cnt, &stored.rotate_every, &stored.replace_at,
-                        stored.seed);
+    int fields =
+        sscanf((const char *)record,
+               "chain_id=%50s genesis_time=%" SCNd64 ".%9" SCNd32 " step_ms=%u validators=%u "
+               "rotate_every=%u replace_at=%" SCNu64 " seed=%64[^\n]",
+               stored.chain_id, &stored.genesis_time.seconds, &stored.genesis_time.nanos, &stored.step_ms,
+               &stored.validator_cnt, &stored.rotate_every, &stored.replace_at, stored.seed);
     free(record);
     if (fields != 8)
         return dsdn_fail_at(error, DSDN_E_FORMAT, s.path, MAGIC_LEN, "the configuration does not parse");

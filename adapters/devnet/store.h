@@ -18,9 +18,9 @@ struct dsdn_devnet_store {
     const struct dsdn_io *io;
     int fd; /* -1: not open */
     char path[DSDN_DEVNET_PATH_MAX];
-    uint64_t end;   /* where the next frame goes */
-    bool unsynced;  /* written since the last sync */
-    bool damaged;   /* a write or sync failed: nothing more is written */
+    uint64_t end;  /* where the next frame goes */
+    bool unsynced; /* written since the last sync */
+    bool damaged;  /* a write or sync failed: nothing more is written */
 };
 
 /* dsdn_devnet_store_config reads the configuration of a home directory: *found says whether there is one.
@@ -28,8 +28,8 @@ struct dsdn_devnet_store {
 int dsdn_devnet_store_config(const struct dsdn_io *io, const char *home, struct dsdn_devnet_config *config,
                              bool *found, struct dsdn_error *error);
 
-/* dsdn_devnet_store_open opens or creates home/blocks (and home), takes the lock, and restores its blocks into
- * the empty chain.  USAGE: made with another configuration; LOCKED; CHECKSUM and FORMAT: damaged. */
+/* dsdn_devnet_store_open opens or creates home/blocks (and home), takes the lock, and restores its blocks
+ * into the empty chain.  USAGE: made with another configuration; LOCKED; CHECKSUM and FORMAT: damaged. */
 int dsdn_devnet_store_open(struct dsdn_devnet_store *store, const struct dsdn_io *io, const char *home,
                            struct dsdn_devnet_chain *chain, struct dsdn_error *error);
 void dsdn_devnet_store_close(struct dsdn_devnet_store *store);

@@ -59,8 +59,8 @@ void dsdn_devnet_set_describe(const struct dsdn_devnet_validators *v, const stru
 {
     for (uint32_t i = 0; i < v->cnt; i++) {
         const struct dsdn_devnet_member *m = set->members + i;
-        out[i] = (struct dsdn_celestia_validator){
-            {m->address, sizeof m->address}, {m->secret + 32, 32}, m->power};
+        out[i] =
+            (struct dsdn_celestia_validator){{m->address, sizeof m->address}, {m->secret + 32, 32}, m->power};
     }
 }
 
@@ -87,8 +87,7 @@ const struct dsdn_devnet_set *dsdn_devnet_validators_at(struct dsdn_devnet_valid
             high = middle;
     }
     if (low < v->set_cnt && v->sets[low]->from == from) return v->sets[low];
-    struct dsdn_devnet_set *set =
-        set_room(v) ? malloc(sizeof *set + v->cnt * sizeof set->members[0]) : NULL;
+    struct dsdn_devnet_set *set = set_room(v) ? malloc(sizeof *set + v->cnt * sizeof set->members[0]) : NULL;
     if (!set) return NULL;
     set->from = from;
     for (uint32_t i = 0; i < v->cnt; i++) member_make(v, from, i, set->members + i);

@@ -137,8 +137,8 @@ static void set_now(struct dsdn_devnet_node *node)
 
 static int serve(const struct options *o, struct dsdn_devnet_node *node, struct dsdn_error *error)
 {
-    struct dsdn_devnet_server_options options = {o->host, o->port, o->blocks == BLOCKS_EVERY ? o->every_ms : 0,
-                                                 &stopped};
+    struct dsdn_devnet_server_options options = {o->host, o->port,
+                                                 o->blocks == BLOCKS_EVERY ? o->every_ms : 0, &stopped};
     node->skip_auth = o->skip_auth;
     node->produce_on_submit = o->blocks == BLOCKS_SUBMIT;
     for (uint32_t i = 0; i < o->fault_cnt; i++) dsdn_devnet_faults_add(&node->faults, o->faults + i);

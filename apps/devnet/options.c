@@ -33,7 +33,8 @@ static bool read_listen(struct options *o, const char *text)
 {
     const char *colon = strrchr(text, ':');
     uint64_t port;
-    if (!colon || !number(colon + 1, UINT16_MAX, &port) || (size_t)(colon - text) >= sizeof o->host) return false;
+    if (!colon || !number(colon + 1, UINT16_MAX, &port) || (size_t)(colon - text) >= sizeof o->host)
+        return false;
     memcpy(o->host, text, (size_t)(colon - text));
     o->host[colon - text] = 0;
     o->port = (uint16_t)port;
@@ -174,8 +175,9 @@ static const struct option_row {
     {"--token-file", "FILE", read_token_file,
      "write tokens: FILE is JSON, FILE.read, FILE.write and FILE.admin have one token each"},
     {"--skip-auth", NULL, read_skip_auth, "everybody may do everything"},
-    {"--fault", "SPEC", read_fault, "switch a fault on: kind=NAME[,method=M][,heights=A-B][,times=N][,every=N]"
-                                    "[,value=N][,text=T]; may be repeated"},
+    {"--fault", "SPEC", read_fault,
+     "switch a fault on: kind=NAME[,method=M][,heights=A-B][,times=N][,every=N]"
+     "[,value=N][,text=T]; may be repeated"},
     {"--help", NULL, read_help, "this text"},
     {"--version", NULL, read_version, "name and version"},
 };
@@ -188,15 +190,18 @@ int options_parse(struct options *o, int argc, char **argv, struct dsdn_error *e
         const char *name = argv[i], *equals = strchr(name, '=');
         size_t len = equals ? (size_t)(equals - name) : strlen(name);
         const struct option_row *row = rows;
-        while (row < rows + COUNT(rows) && (strlen(row->name) != len || strncmp(row->name, name, len) != 0)) row++;
+        while (row < rows + COUNT(rows) && (strlen(row->name) != len || strncmp(row->name, name, len) != 0))
+            row++;
         if (row == rows + COUNT(rows))
             return dsdn_fail(error, DSDN_E_USAGE, "no option \"%.80s\"; see dsdn-devnet --help", name);
         const char *value = equals ? equals + 1 : NULL;
-        if (!row->value && value) return dsdn_fail(error, DSDN_E_USAGE, "option %s takes no value", row->name);
+        if (!row->value && value)
+            return dsdn_fail(error, DSDN_E_USAGE, "option %s takes no value", row->name);
         if (row->value && !value && ++i < argc) value = argv[i];
         if (row->value && !value) return dsdn_fail(error, DSDN_E_USAGE, "option %s needs a value", row->name);
         if (!row->read(o, value))
-            return dsdn_fail(error, DSDN_E_USAGE, "option %s cannot be \"%.120s\"", row->name, value ? value : "");
+            return dsdn_fail(error, DSDN_E_USAGE, "option %s cannot be \"%.120s\"", row->name,
+                             value ? value : "");
     }
     return DSDN_OK;
 }
@@ -204,7 +209,8 @@ int options_parse(struct options *o, int argc, char **argv, struct dsdn_error *e
 void options_help(FILE *out)
 {
     fputs("usage: dsdn-devnet [options]\n"
-          "A Celestia-compatible node for one machine: true blocks, the node's JSON-RPC, faults on request.\n\n",
+          "A Celestia-compatible node for one machine: true blocks, the node's JSON-RPC, faults on "
+          "request.\n\n",
           out);
     for (size_t i = 0; i < COUNT(rows); i++)
         fprintf(out, "  %s%s%s\n        %s\n", rows[i].name, rows[i].value ? " " : "",

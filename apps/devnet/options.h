@@ -15,7 +15,7 @@ struct options {
     struct dsdn_devnet_config config;
     bool help, version, skip_auth;
     bool has_step, has_genesis; /* given on the command line */
-    bool has_chain[5];          /* that the chain depends on: chain id, seed, validators, rotation, replacement */
+    bool has_chain[5]; /* that the chain depends on: chain id, seed, validators, rotation, replacement */
     char host[64];
     uint16_t port;
     const char *home, *token_file;
