@@ -135,18 +135,21 @@ static bool session_input(struct session *c, const void *bytes, size_t len)
     return true;
 }
 
-static bool authorise(struct session *c)
+static bool authorise(struct dsdn_devnet_server *s, struct lws *wsi, uint32_t *permissions)
 {
+    enum { BEARER = 7 };
     char text[DSDN_DEVNET_TOKEN_MAX + 16] = "Bearer ";
     const char *header = NULL;
-    set_now(c->server);
-    if (lws_hdr_total_length(c->wsi, WSI_TOKEN_HTTP_AUTHORIZATION)) {
-        if (lws_hdr_copy(c->wsi, text, sizeof text, WSI_TOKEN_HTTP_AUTHORIZATION) < 0) text[0] = 0;
+    set_now(s);
+    if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_AUTHORIZATION)) {
+        if (lws_hdr_copy(wsi, text, sizeof text, WSI_TOKEN_HTTP_AUTHORIZATION) < 0)
+            text[0] = 0; /* too long */
         header = text;
-    } else if (lws_get_urlarg_by_name(c->wsi, "token=", text + 7, (int)sizeof text - 7) && text[7]) {
+    } else if (lws_get_urlarg_by_name(wsi, "token=", text + BEARER, (int)sizeof text - BEARER) &&
+               text[BEARER]) {
         header = text;
     }
-    return dsdn_devnet_authorise(c->server->node, header, header ? strlen(header) : 0, &c->permissions);
+    return dsdn_devnet_authorise(s->node, header, header ? strlen(header) : 0, permissions);
 }
 
 /* ---- HTTP -------------------------------------------------------------------------------------- */
@@ -287,7 +290,7 @@ static int http_request(struct session *c)
 static int http_begin(struct dsdn_devnet_server *s, struct session *c, struct lws *wsi)
 {
     session_begin(s, c, wsi);
-    if (!authorise(c)) c->refused = 401;
+    if (!authorise(s, wsi, &c->permissions)) c->refused = 401;
     /* libwebsockets announces a body only when there is one */
     char length[24] = "";
     bool post = lws_hdr_total_length(wsi, WSI_TOKEN_POST_URI) > 0;
@@ -491,6 +494,7 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
 {
     struct dsdn_devnet_server *s = lws_context_user(lws_get_context(wsi));
     struct session *c = user;
+    uint32_t permissions;
     switch (reason) {
     case LWS_CALLBACK_FILTER_NETWORK_CONNECTION: return (uint64_t)lws_now_usecs() < s->down_until_us;
     case LWS_CALLBACK_HTTP: return http_begin(s, c, wsi);
@@ -502,15 +506,14 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
         if (c->answer->drop) return -1;
         lws_callback_on_writable(wsi);
         return 0;
-    case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
-        session_begin(s, c, wsi);
-        if (authorise(c)) return 0;
+    case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: /* there is no session yet */
+        if (authorise(s, wsi, &permissions)) return 0;
         lws_return_http_status(wsi, 401, NULL);
         return -1;
     case LWS_CALLBACK_ESTABLISHED:
         session_begin(s, c, wsi);
         c->websocket = true;
-        return authorise(c) ? 0 : -1;
+        return authorise(s, wsi, &c->permissions) ? 0 : -1;
     case LWS_CALLBACK_RECEIVE:
         if (!session_input(c, in, len)) return -1;
         return lws_is_final_fragment(wsi) && !lws_remaining_packet_payload(wsi) ? websocket_message(c) : 0;
