@@ -2,9 +2,13 @@
 
 #include "adapters/celestia/json_rpc.h"
 
+#include <arpa/inet.h>
+#include <errno.h>
 #include <libwebsockets.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
     PIECE = 65536,     /* bytes of a body written at once; longer bodies go in chunks */
@@ -533,9 +537,27 @@ static const struct lws_protocols protocols[] = {{.name = "jsonrpc",
                                                  {.name = NULL}};
 static const lws_retry_bo_t ping = {.secs_since_valid_ping = 5, .secs_since_valid_hangup = 30};
 
+/* libwebsockets waits for an address that the machine does not have; here that is an error with its reason.
+ */
+static int can_listen(const char *host, uint16_t port, struct dsdn_error *error)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+    int yes = 1, fd, rc = 0;
+    if (inet_pton(AF_INET, host, &address.sin_addr) != 1)
+        return dsdn_fail(error, DSDN_E_USAGE, "\"%.60s\" is no IPv4 address to listen on", host);
+    fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof address) != 0 || listen(fd, 1) != 0)
+        rc = dsdn_fail_errno(error, errno, "cannot listen on %s port %u", host, port);
+    if (fd >= 0) close(fd);
+    return rc;
+}
+
 int dsdn_devnet_server_new(struct dsdn_devnet_node *node, const struct dsdn_devnet_server_options *options,
                            struct dsdn_devnet_server **server, struct dsdn_error *error)
 {
+    int rc = can_listen(options->host, options->port, error);
+    if (rc) return rc;
     struct dsdn_devnet_server *s = calloc(1, sizeof *s);
     if (!s) return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for a server");
     s->node = node;

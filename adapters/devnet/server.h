@@ -18,7 +18,8 @@ struct dsdn_devnet_server_options {
     const volatile sig_atomic_t *stop; /* the server ends when it becomes nonzero */
 };
 
-/* dsdn_devnet_server_new listens.  The node stays the caller's.  IO when the port cannot be had. */
+/* dsdn_devnet_server_new listens.  The node stays the caller's.  IO when the port cannot be had;
+ * USAGE for a host that is no address. */
 int dsdn_devnet_server_new(struct dsdn_devnet_node *node, const struct dsdn_devnet_server_options *options,
                            struct dsdn_devnet_server **server, struct dsdn_error *error);
 void dsdn_devnet_server_free(struct dsdn_devnet_server *server);

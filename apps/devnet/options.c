@@ -155,7 +155,7 @@ static const struct option_row {
     read_fn *read;
     const char *doc;
 } rows[] = {
-    {"--listen", "HOST:PORT", read_listen, "where to listen (127.0.0.1:26658); port 0 takes a free one"},
+    {"--listen", "ADDRESS:PORT", read_listen, "where to listen (127.0.0.1:26658); port 0 takes a free one"},
     {"--home", "DIR", read_home, "keep the blocks in DIR and go on from them; without it in memory only"},
     {"--blocks", "WHEN", read_blocks,
      "every=MS: by the clock (every=1000); demand: by devnet.Produce; submit: one for each submission"},
