@@ -109,16 +109,24 @@ blob='[{"namespace":"AAAAAAAAAAAAAAAAAAAAAAAAAAAADCBNOWAP3dM=","data":"8fIMqAB+k
 post 200 '"result":3' "$(call blob.Submit "[$blob,{}]")" "${write_token[@]}"
 post 200 'D6YGsPWdxR8ju2OcOspnkgPG2abD30pSHxsFdiPqnVk=' \
     "$(call blob.GetAll '[3,["AAAAAAAAAAAAAAAAAAAAAAAAAAAADCBNOWAP3dM="]]')" "${read_token[@]}"
+# a client with a large body that asks first whether to send it is answered at once
+head -c 1500000 /dev/zero | base64 -w 0 >zeros
+echo "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"devnet.Post\",\"params\":[[{\"namespace\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAADCBNOWAP3dM=\",\"data\":\"$(cat zeros)\",\"share_version\":0}]]}" >large
+curl -s -v -m 10 --data-binary @large -H 'Expect: 100-continue' "${admin_token[@]}" "$url" >answer 2>verbose
+says '"result":4' answer
+says '100 Continue' verbose
 refuses 2 'another process' --home home --listen 127.0.0.1:0
 
 # ---- what was answered outlives kill -9; the home directory knows its chain
+post 200 'D6YGsPWdxR8ju2OcOspnkgPG2abD30pSHxsFdiPqnVk=' \
+    "$(call blob.GetAll '[3,["AAAAAAAAAAAAAAAAAAAAAAAAAAAADCBNOWAP3dM="]]')" "${read_token[@]}"
 cp answer before
 finish KILL 137
 start --blocks submit --home home --keep 2
-says '"head":3' line
+says '"head":4' line
 post 200 '' "$(call blob.GetAll '[3,["AAAAAAAAAAAAAAAAAAAAAAAAAAAADCBNOWAP3dM="]]')" "${read_token[@]}"
 cmp -s before answer || fail "another blob after kill -9"
-post 200 'requested header (1) is below Tail (2)' "$(call header.GetByHeight '[1]')" "${read_token[@]}"
+post 200 'requested header (1) is below Tail (3)' "$(call header.GetByHeight '[1]')" "${read_token[@]}"
 finish TERM 0
 refuses 1 'made with other options' --home home --seed another --listen 127.0.0.1:0
 

@@ -310,6 +310,34 @@ static void full_blocks(void **state)
     dsdn_devnet_chain_free(chain);
 }
 
+/* The hash of a commit against headers of a real chain: each names that of the commit before it. */
+static void commit_hashes(void **state)
+{
+    (void)state;
+    glob_t files = vector_glob("headers/chain3/extended_header_block_1_to_170.json");
+    size_t len;
+    uint8_t *text, hash[32] = {0};
+    struct dsdn_view value, name, element;
+    struct dsdn_span_walk walk;
+    uint32_t compared = 0;
+    assert_int_equal(dsdn_io_read_file(&dsdn_io_system, files.gl_pathv[0], 1 << 24, &text, &len, NULL), 0);
+    assert_int_equal(dsdn_span_check(text, len, &value, NULL), 0);
+    dsdn_span_walk_start(&walk, value);
+    while (dsdn_span_walk_next(&walk, &name, &element)) {
+        struct dsdn_block_answer answer;
+        assert_int_equal(dsdn_json_read_block(element, &answer, NULL), 0);
+        if (answer.block.header.height > 1) {
+            assert_memory_equal(answer.block.header.last_commit_hash.bytes, hash, 32);
+            compared++;
+        }
+        dsdn_devnet_commit_hash(answer.block.commit.votes, answer.block.commit.vote_cnt, hash);
+        dsdn_block_answer_free(&answer);
+    }
+    assert_int_equal(compared, 169);
+    free(text);
+    globfree(&files);
+}
+
 /* ---- small things ------------------------------------------------------------------------------ */
 
 static void addresses(void **state)
@@ -445,12 +473,19 @@ static void speed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(blocks_verify),   cmocka_unit_test(random_blocks_verify),
-        cmocka_unit_test(sets_change),     cmocka_unit_test(same_input_same_blocks),
-        cmocka_unit_test(records_restore), cmocka_unit_test(old_heights_go),
-        cmocka_unit_test(full_blocks),     cmocka_unit_test(addresses),
-        cmocka_unit_test(gas_and_fees),    cmocka_unit_test(tokens),
-        cmocka_unit_test(fault_scopes),    cmocka_unit_test(bad_configurations),
+        cmocka_unit_test(blocks_verify),
+        cmocka_unit_test(random_blocks_verify),
+        cmocka_unit_test(sets_change),
+        cmocka_unit_test(same_input_same_blocks),
+        cmocka_unit_test(records_restore),
+        cmocka_unit_test(old_heights_go),
+        cmocka_unit_test(full_blocks),
+        cmocka_unit_test(commit_hashes),
+        cmocka_unit_test(addresses),
+        cmocka_unit_test(gas_and_fees),
+        cmocka_unit_test(tokens),
+        cmocka_unit_test(fault_scopes),
+        cmocka_unit_test(bad_configurations),
         cmocka_unit_test(speed),
     };
     if (dsdn_sign_self_test(NULL)) return 1;

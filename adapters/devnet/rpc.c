@@ -201,10 +201,12 @@ const struct dsdn_devnet_fault *call_fault(struct dsdn_devnet_call *call, enum d
     return dsdn_devnet_faults_hit(&call->node->faults, kind, call->request.method, height);
 }
 
-/* Faults of the connection, looked up once for each request.  True: the request is answered by one. */
+/* Faults of the connection, looked up once for each request; most are about HTTP.  True: the request is
+ * answered by one. */
 static bool transport_faults(struct dsdn_devnet_call *call, uint64_t height)
 {
     struct dsdn_devnet_answer *a = &call->answer;
+    if (call->websocket) return a->drop = call_fault(call, DSDN_DEVNET_FAULT_drop, height) != NULL;
     const struct dsdn_devnet_fault *f = call_fault(call, DSDN_DEVNET_FAULT_latency, height);
     if (f) a->delay_ms += f->value;
     f = call_fault(call, DSDN_DEVNET_FAULT_truncate, height);

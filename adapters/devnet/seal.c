@@ -103,9 +103,7 @@ int dsdn_devnet_describe(const struct dsdn_devnet_sealer *sealer, const struct d
     return DSDN_OK;
 }
 
-/* Root over {1: flag, 2: address, 3: time, 4: signature} of each vote (CometBFT types/block.go, Commit.Hash).
- */
-static void commit_hash(const struct dsdn_celestia_vote *votes, uint32_t cnt, uint8_t out[32])
+void dsdn_devnet_commit_hash(const struct dsdn_celestia_vote *votes, uint32_t cnt, uint8_t out[32])
 {
     uint8_t bytes[DSDN_DEVNET_VALIDATORS_MAX * VOTE_LEN_MAX], time_bytes[32];
     struct dsdn_view leaves[DSDN_DEVNET_VALIDATORS_MAX];
@@ -150,7 +148,7 @@ int dsdn_devnet_seal(const struct dsdn_devnet_sealer *sealer, struct dsdn_devnet
             return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory to seal a block");
         }
         describe_votes(previous, last, v->cnt, d->votes);
-        commit_hash(d->votes, v->cnt, b->last_commit_hash);
+        dsdn_devnet_commit_hash(d->votes, v->cnt, b->last_commit_hash);
     }
     int rc = dsdn_devnet_describe(sealer, b, previous, d, error);
     if (!rc) {

@@ -58,4 +58,8 @@ int dsdn_devnet_describe(const struct dsdn_devnet_sealer *sealer, const struct d
                          const struct dsdn_devnet_block *previous, struct dsdn_devnet_described *out,
                          struct dsdn_error *error);
 
+/* dsdn_devnet_commit_hash is the last_commit_hash of the next header: the root over {1: flag, 2: address, 3:
+ * time, 4: signature} of each of cnt (at most DSDN_DEVNET_VALIDATORS_MAX) votes (CometBFT types/block.go). */
+void dsdn_devnet_commit_hash(const struct dsdn_celestia_vote *votes, uint32_t cnt, uint8_t out[32]);
+
 #endif
