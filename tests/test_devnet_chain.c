@@ -130,6 +130,10 @@ static void blocks_verify(void **state)
     uint64_t shares;
     dsdn_devnet_shelf_init(&shelf, chain);
     produce(chain, 2);
+    uint8_t empty[32]; /* data root of the network's empty block */
+    assert_true(
+        dsdn_hex_decode("3D96B7D238E7E0456F6AF8E7CDF0A67BD6CF9C2089ECB559C659DCAA1F880353", 32, empty));
+    assert_memory_equal(dsdn_devnet_chain_block(chain, 2)->data_hash, empty, 32);
     submit(chain, 10, 3, 400);
     submit(chain, 11, 2, 5000);
     submit(chain, 30, 1, 120000); /* several rows */
@@ -203,6 +207,14 @@ static void sets_change(void **state)
     struct dsdn_devnet_chain *chain = new_chain(&c);
     produce(chain, 60);
     for (uint64_t h = 1; h < 60; h++) assert_int_equal(jump(chain, h, h + 1), DSDN_LIGHT_VERIFIED);
+    for (uint64_t h = 2; h <= 60; h++) { /* one key at a time, all of them at the replacement */
+        const struct dsdn_devnet_set *before = dsdn_devnet_validators_at(&chain->validators, h - 1);
+        const struct dsdn_devnet_set *after = dsdn_devnet_validators_at(&chain->validators, h);
+        uint32_t changed = 0;
+        for (uint32_t i = 0; i < c.validator_cnt; i++)
+            changed += memcmp(before->members[i].address, after->members[i].address, 20) != 0;
+        assert_int_equal(changed, h == 55 ? 4 : h % 10 == 0);
+    }
     assert_int_equal(jump(chain, 1, 15), DSDN_LIGHT_VERIFIED); /* 60 % of the power is left */
     assert_int_equal(jump(chain, 1, 25), DSDN_LIGHT_BISECT);   /* 30 % */
     assert_int_equal(jump(chain, 50, 54), DSDN_LIGHT_VERIFIED);
