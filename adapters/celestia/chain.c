@@ -11,12 +11,13 @@ enum { FILE_FIXED = 64, RECORD_LEN = 48, CHECK_LEN = 8, FILE_MAX = 1 << 30 };
 static const char magic[] = "DSDNHDR1";
 
 struct dsdn_chain {
-    struct dsdn_light light;
+    struct dsdn_light light, marked;
     struct dsdn_reader_anchor anchor;
     char chain_id[DSDN_CELESTIA_CHAIN_ID_MAX + 1]; /* "": not known yet */
     bool keep_steps;
     struct dsdn_bytes steps;
-    uint32_t step_cnt;
+    uint32_t step_cnt, marked_cnt;
+    size_t marked_len;
     uint8_t (*hashes)[32]; /* of heights [low, high), the first at place `at` */
     size_t at, cap;
     uint64_t low, high;
@@ -226,15 +227,11 @@ int dsdn_chain_open(const struct dsdn_chain_options *o, struct dsdn_chain **chai
     c->light.options.period = o->period ? o->period : DSDN_LIGHT_PERIOD;
     c->light.options.drift = DSDN_LIGHT_DRIFT;
     if (o->state_dir) {
-        struct dsdn_error ignored = DSDN_ERROR_INIT;
         int len = snprintf(c->path, sizeof c->path, "%s/headers", o->state_dir);
         if (len < 0 || (size_t)len >= sizeof c->path)
             rc = dsdn_fail(error, DSDN_E_USAGE, "the path of the state directory is too long");
-        if (!rc) rc = load(c, &ignored);
-        if (rc == DSDN_E_NOT_FOUND)
-            rc = DSDN_OK;
-        else if (rc && error && ignored.code)
-            *error = ignored;
+        if (!rc) rc = load(c, error);
+        if (rc == DSDN_E_NOT_FOUND) rc = DSDN_OK;
         if (!rc) rc = open_file(c, error);
     }
     if (!rc) rc = choose_anchor(c, o, error);
@@ -304,6 +301,20 @@ enum dsdn_light_verdict dsdn_chain_give(struct dsdn_chain *chain, const struct d
     return verdict;
 }
 
+void dsdn_chain_mark(struct dsdn_chain *chain)
+{
+    chain->marked = chain->light;
+    chain->marked_cnt = chain->step_cnt;
+    chain->marked_len = chain->steps.len;
+}
+
+void dsdn_chain_back(struct dsdn_chain *chain)
+{
+    chain->light = chain->marked;
+    chain->step_cnt = chain->marked_cnt;
+    chain->steps.len = chain->marked_len;
+}
+
 struct dsdn_view dsdn_chain_steps(const struct dsdn_chain *chain, uint32_t *step_cnt)
 {
     *step_cnt = chain->step_cnt;
@@ -312,6 +323,6 @@ struct dsdn_view dsdn_chain_steps(const struct dsdn_chain *chain, uint32_t *step
 
 void dsdn_chain_drop_steps(struct dsdn_chain *chain)
 {
-    chain->steps.len = 0;
-    chain->step_cnt = 0;
+    chain->steps.len = chain->marked_len = 0;
+    chain->step_cnt = chain->marked_cnt = 0;
 }

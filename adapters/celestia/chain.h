@@ -56,6 +56,11 @@ uint64_t dsdn_chain_wanted(struct dsdn_chain *chain, uint64_t target);
 enum dsdn_light_verdict dsdn_chain_give(struct dsdn_chain *chain, const struct dsdn_celestia_block *block,
                                         struct dsdn_celestia_time now, struct dsdn_error *error);
 
+/* dsdn_chain_mark remembers the light client and the steps as they are; dsdn_chain_back returns to them: what
+ * was verified since stays true, but a header nearer to the mark is needed first. */
+void dsdn_chain_mark(struct dsdn_chain *chain);
+void dsdn_chain_back(struct dsdn_chain *chain);
+
 /* dsdn_chain_hash gives the remembered hash of a height. */
 bool dsdn_chain_hash(const struct dsdn_chain *chain, uint64_t height, uint8_t hash[32]);
 

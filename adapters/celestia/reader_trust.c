@@ -95,7 +95,7 @@ void reader_forget_trust(struct dsdn_reader *r)
 {
     drop_witnesses(r);
     r->descending = false;
-    r->chunk_top = r->waiting_ms = 0;
+    r->chunk_top = r->chunk_limit = r->marked = r->waiting_ms = 0;
 }
 
 /* ---- upwards ------------------------------------------------------------------------------------ */
@@ -157,6 +157,22 @@ static void link_down(struct dsdn_reader *r)
     }
 }
 
+/* A header within the chunk that no endpoint has as it must be cuts those below it off from the trusted one
+ * above.  They are verified on their own then: its turn to be complained about comes when it is the next. */
+static void go_around(struct dsdn_reader *r)
+{
+    struct slot *s = reader_slot(r, r->next);
+    if (r->next > r->chunk_top || !s || s->trusted || !s->block.memory) return;
+    for (uint64_t h = r->next + 1; h < r->chunk_top; h++) {
+        s = reader_slot(r, h);
+        if (!s || !s->header.failed) continue;
+        dsdn_chain_back(r->chain);
+        reader_forget_trust(r);
+        r->chunk_limit = h - 1;
+        return;
+    }
+}
+
 /* Verifies the highest header of the window that is here with all below it. */
 static int verify_chunk(struct dsdn_reader *r, struct dsdn_error *error)
 {
@@ -164,13 +180,19 @@ static int verify_chunk(struct dsdn_reader *r, struct dsdn_error *error)
     bool reached;
     if (goal > r->head_seen.height) goal = r->head_seen.height;
     if (r->to && goal > r->to) goal = r->to;
+    if (r->chunk_limit >= r->next && goal > r->chunk_limit) goal = r->chunk_limit;
     for (struct slot *s; top <= goal && (s = reader_slot(r, top)) && s->block.memory;) top++;
     if (top == r->next) return DSDN_OK;
     top--;
     if (!r->waiting_ms) r->waiting_ms = now;
     if (top < goal && now - r->waiting_ms < CHUNK_WAIT_MS) return DSDN_OK;
+    if (r->marked != r->next) { /* once, however often the climb has to wait */
+        dsdn_chain_mark(r->chain);
+        r->marked = r->next;
+    }
     int rc = climb(r, top, &reached, error);
     if (rc || !reached) return rc;
+    r->marked = 0;
     struct slot *s = reader_slot(r, top);
     s->trusted = true;
     r->chunk_top = top;
@@ -251,6 +273,7 @@ int reader_trust(struct dsdn_reader *r, struct dsdn_error *error)
     }
     if (r->descending) return descend(r, error);
     link_down(r);
+    go_around(r);
     if (r->next <= r->chunk_top || dsdn_chain_hash(r->chain, r->next, known)) return DSDN_OK;
     return r->next > top ? verify_chunk(r, error) : start_descent(r, error);
 }
