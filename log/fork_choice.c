@@ -423,6 +423,18 @@ void dsdn_fork_choice_ready(struct dsdn_fork_choice *f, uint64_t height)
     }
 }
 
+void dsdn_fork_choice_unready(struct dsdn_fork_choice *f, uint64_t height)
+{
+    if (height >= f->ready) return;
+    f->ready = height;
+    for (uint32_t id = 0; id < f->capacity; id++) {
+        const struct node *n = &f->nodes[id];
+        if (!n->used || n->validity != DSDN_UNJUDGED || n->ready_height <= height) continue;
+        if (n->ready_height < f->waiting) f->waiting = n->ready_height;
+        changed(f, id);
+    }
+}
+
 void dsdn_fork_choice_limits(struct dsdn_fork_choice *f, uint32_t node, const struct dsdn_fork_limits *limits)
 {
     struct node *n = &f->nodes[node];

@@ -125,6 +125,9 @@ uint64_t dsdn_fork_choice_ready_height(const struct dsdn_fork_choice *f, uint32_
  */
 void dsdn_fork_choice_ready(struct dsdn_fork_choice *f, uint64_t height);
 
+/* dsdn_fork_choice_unready: data above height is not here any more, as far as judging goes. */
+void dsdn_fork_choice_unready(struct dsdn_fork_choice *f, uint64_t height);
+
 /* dsdn_fork_choice_limits sets the parameters of the state after node; without it they are those of its
  * parent. */
 void dsdn_fork_choice_limits(struct dsdn_fork_choice *f, uint32_t node,

@@ -92,6 +92,16 @@ static void settle(struct dsdn_sequencer *s)
 
 /* ---- judging ---- */
 
+/* The state waits for data that was reported complete: it is not at hand any more, and is reported again. */
+static void await(struct dsdn_sequencer *s, uint64_t height)
+{
+    struct source *primary = &s->sources[DSDN_SOURCE_PRIMARY];
+    if (!height || height > s->ready) return;
+    s->ready = height - 1;
+    if (primary->complete != DSDN_HEIGHT_NONE && primary->complete > s->ready) primary->complete = s->ready;
+    dsdn_fork_choice_unready(s->fork, s->ready);
+}
+
 /* Asks the state about a child of the head whose bytes are here.  False: nothing changed. */
 bool dsdn_sequencer_judge(struct dsdn_sequencer *s, uint32_t node, struct dsdn_error *error)
 {
@@ -116,6 +126,7 @@ bool dsdn_sequencer_judge(struct dsdn_sequencer *s, uint32_t node, struct dsdn_e
     case DSDN_JUDGED_VALID: dsdn_fork_choice_judge(s->fork, node, DSDN_VALID, 0); return true;
     case DSDN_JUDGED_INVALID: dsdn_hold_refuse(s, node, why.code); return true;
     case DSDN_JUDGED_WAIT: {
+        await(s, wait);
         if (wait <= s->ready) wait = s->ready + 1;
         bool certified = dsdn_fork_choice_certified(s->fork, node);
         dsdn_fork_choice_judge(s->fork, node, certified ? DSDN_PROVISIONAL : DSDN_UNJUDGED, wait);
@@ -161,6 +172,7 @@ static void confirm(struct dsdn_sequencer *s)
         if (said == DSDN_JUDGED_HALT) {
             dsdn_hold_alarm(s, why.code, sequence_of(s, node));
         } else if (said == DSDN_JUDGED_WAIT) {
+            await(s, wait);
             dsdn_fork_choice_judge(s->fork, node, DSDN_PROVISIONAL, wait > s->ready ? wait : s->ready + 1);
         } else {
             s->provisional--;

@@ -34,7 +34,8 @@ struct dsdn_signer_set {
 enum dsdn_judgement {
     DSDN_JUDGED_VALID = 0,
     DSDN_JUDGED_INVALID, /* error says why; kept as evidence */
-    DSDN_JUDGED_WAIT,    /* namespace data up to *wait_height is needed first */
+    DSDN_JUDGED_WAIT,    /* namespace data up to *wait_height is needed first.  A height that was reported complete:
+                            whoever answers let the data go and sees to it that it is fed again */
     DSDN_JUDGED_HALT     /* this program cannot judge it: error->code (UPGRADE_REQUIRED, IO ...) */
 };
 

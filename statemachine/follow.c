@@ -32,12 +32,15 @@ static bool is_direct(const struct dsdn_da_blob *blob)
     return blob->len >= 4 && memcmp(blob->bytes, "DSDD", 4) == 0;
 }
 
-/* Of the room for direct bundles a half is for the bundles themselves: what is known of them comes first. */
+/* Of the room for direct bundles a half is for the bundles themselves, and all of it for those that a batch wants now;
+ * what the applied head has behind it nobody wants. */
 static int queue_direct(struct dsdn_follow *f, const struct dsdn_da_height *h, const struct dsdn_da_blob *blob,
                         struct dsdn_error *error)
 {
     struct dsdn_error why = DSDN_ERROR_INIT;
-    bool wanted = f->fetch == h->height || f->queue.bundle_bytes + blob->len <= f->options.direct_bytes / 2;
+    const struct dsdn_cursor place = {h->height, blob->index}, head = follow_cursor(f->engine);
+    size_t room = f->fetch == h->height ? f->options.direct_bytes : f->options.direct_bytes / 2;
+    bool wanted = follow_before(&head, &place) && dsdn_direct_queue_bytes(&f->queue) + blob->len <= room;
     int rc = dsdn_direct_queue_add(&f->queue, f->options.catalogue, f->genesis.hash, h->height, blob->index,
                                    blob->bytes, blob->len, f->options.keep_direct && wanted, f->keys, &why);
     if (rc != DSDN_E_NO_MEMORY) return DSDN_OK; /* what can never be eligible is passed over like garbage */
@@ -88,15 +91,6 @@ static void extend(struct dsdn_follow *f, const struct dsdn_da_height *h)
     memcpy(header->hash, h->hash, 32);
 }
 
-/* Too much in the queue: what the applied head has behind it is read again if it comes to that. */
-static void make_room(struct dsdn_follow *f)
-{
-    if (dsdn_direct_queue_bytes(&f->queue) <= f->options.direct_bytes) return;
-    struct dsdn_cursor cursor = follow_cursor(f->engine);
-    dsdn_direct_queue_drop(&f->queue, &cursor);
-    if (follow_before(&f->queue_from, &cursor)) f->queue_from = cursor;
-}
-
 int dsdn_follow_height(struct dsdn_follow *f, const struct dsdn_da_height *h, struct dsdn_error *error)
 {
     if (f->fatal.code) {
@@ -112,27 +106,22 @@ int dsdn_follow_height(struct dsdn_follow *f, const struct dsdn_da_height *h, st
     if (!rc && fresh) rc = dsdn_follow_room(&f->headers, &f->header_cap, f->header_cnt, sizeof *f->headers, error);
     if (rc) return rc;
     if (fresh) dsdn_direct_queue_cut(&f->queue, h->height); /* of an attempt that failed */
+    f->again = DSDN_HEIGHT_NONE;
     if ((rc = feed(f, h, fresh || f->fetch == h->height, error))) return rc;
     if (f->fetch == h->height) f->fetch = DSDN_HEIGHT_NONE;
-    if (f->want != h->height) return DSDN_OK; /* known already, or something below comes first */
+    /* Known already, or this height or one below comes again. */
+    if (f->want != h->height || f->again <= h->height) return DSDN_OK;
     if (fresh && h->height == f->read_to + 1) extend(f, h);
     f->want = h->height + 1;
     dsdn_sequencer_complete(f->s, DSDN_SOURCE_PRIMARY, h->height);
-    rc = dsdn_follow_act(f, error);
-    make_room(f);
-    return rc;
-}
-
-static bool queue_full(const struct dsdn_follow *f)
-{
-    return f->want == f->read_to + 1 && dsdn_direct_queue_bytes(&f->queue) > f->options.direct_bytes;
+    return dsdn_follow_act(f, error);
 }
 
 uint64_t dsdn_follow_want(const struct dsdn_follow *f)
 {
     if (!f->primary || f->halted || f->fatal.code) return DSDN_HEIGHT_NONE;
     if (f->fetch < f->want) return f->fetch;
-    return queue_full(f) ? DSDN_HEIGHT_NONE : f->want;
+    return dsdn_follow_full(f) ? DSDN_HEIGHT_NONE : f->want;
 }
 
 int dsdn_follow_blob(struct dsdn_follow *f, const struct dsdn_place *place, const uint8_t *bytes, size_t len,
@@ -225,7 +214,7 @@ void dsdn_follow_status(const struct dsdn_follow *f, struct dsdn_follow_status *
         .durable = info.durable_next,
         .want = dsdn_follow_want(f),
         .halted = f->halted || f->fatal.code,
-        .queue_full = queue_full(f),
+        .queue_full = dsdn_follow_full(f),
         .direct_cnt = f->queue.cnt,
         .direct_bytes = dsdn_direct_queue_bytes(&f->queue),
         .rollbacks = f->rollbacks,

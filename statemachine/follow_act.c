@@ -109,8 +109,9 @@ static void note_settled(struct dsdn_follow *f)
         struct dsdn_follow_event *e = tell(f, DSDN_FOLLOW_SETTLED, root.next);
         e->from = f->root.next;
         e->height = root.eff;
-        dsdn_direct_queue_drop(&f->queue, &f->applied[gone - 1].cursor);
-        if (follow_before(&f->queue_from, &f->applied[gone - 1].cursor)) f->queue_from = f->applied[gone - 1].cursor;
+        f->settled_cursor = f->applied[gone - 1].cursor;
+        dsdn_direct_queue_drop(&f->queue, &f->settled_cursor);
+        if (follow_before(&f->queue_from, &f->settled_cursor)) f->queue_from = f->settled_cursor;
         forget_headers(f, root.origin_height);
     }
     f->applied_cnt -= gone;
@@ -275,6 +276,7 @@ static int carry_out(struct dsdn_follow *f, const struct dsdn_action *a, struct 
         if (f->primary && a->source == DSDN_SOURCE_PRIMARY) {
             uint64_t from = a->height > f->headers_from ? a->height : f->headers_from;
             if (from < f->want) f->want = from;
+            if (from < f->again) f->again = from;
         } else {
             struct dsdn_follow_event *e = tell(f, DSDN_FOLLOW_RESCAN, 0);
             e->source = a->source;
@@ -282,6 +284,42 @@ static int carry_out(struct dsdn_follow *f, const struct dsdn_action *a, struct 
         }
     }
     return DSDN_OK;
+}
+
+/* The cursor behind which all batches that are not judged for good begin. */
+static struct dsdn_cursor judged_up_to(const struct dsdn_follow *f)
+{
+    struct dsdn_applied_facts facts;
+    struct dsdn_cursor cursor = f->settled_cursor;
+    for (size_t i = 0; i < f->applied_cnt; i++) {
+        if (!dsdn_sequencer_facts(f->s, f->root.next + i, &facts) || facts.provisional) break;
+        cursor = f->applied[i].cursor;
+    }
+    return cursor;
+}
+
+/* Too much in the queue: what judged batches have behind them is read again if it comes to that. */
+static void make_room(struct dsdn_follow *f)
+{
+    if (dsdn_direct_queue_bytes(&f->queue) <= f->options.direct_bytes) {
+        f->full = false;
+        return;
+    }
+    struct dsdn_cursor cursor = judged_up_to(f);
+    dsdn_direct_queue_drop(&f->queue, &cursor);
+    if (follow_before(&f->queue_from, &cursor)) f->queue_from = cursor;
+    bool full = dsdn_direct_queue_bytes(&f->queue) > f->options.direct_bytes;
+    if (full && !f->full) {
+        struct dsdn_follow_event *e = tell(f, DSDN_FOLLOW_ALARM, dsdn_head(dsdn_engine_state(f->engine))->sequence);
+        dsdn_fail(&e->error, DSDN_E_TOO_LARGE,
+                  "%u direct bundles wait for a batch that takes them: no further height is read before", f->queue.cnt);
+    }
+    f->full = full;
+}
+
+bool dsdn_follow_full(const struct dsdn_follow *f)
+{
+    return f->want == f->read_to + 1 && dsdn_direct_queue_bytes(&f->queue) > f->options.direct_bytes;
 }
 
 int dsdn_follow_act(struct dsdn_follow *f, struct dsdn_error *error)
@@ -299,6 +337,7 @@ int dsdn_follow_act(struct dsdn_follow *f, struct dsdn_error *error)
     }
     dsdn_engine_free(f->scratch);
     f->scratch = NULL;
+    make_room(f); /* may tell one thing: the last turn left room for it */
     if (f->fatal.code && error) *error = f->fatal;
     return f->fatal.code;
 }

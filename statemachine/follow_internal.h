@@ -70,7 +70,9 @@ struct dsdn_follow {
 
     /* What is known of the primary.  headers[i] is of height headers_from + i; the queue holds what is behind
      * queue_from up to the end of read_to; everything above is not read yet. */
-    uint64_t start, want, read_to, fetch; /* fetch: height whose bundles are wanted again; DSDN_HEIGHT_NONE: none */
+    uint64_t start, want, read_to;
+    uint64_t fetch; /* height whose bundles are wanted again; DSDN_HEIGHT_NONE: none */
+    uint64_t again; /* lowest height that a rescan named while one was fed */
     struct follow_header *headers;
     uint64_t headers_from;
     size_t header_cnt, header_cap;
@@ -81,6 +83,7 @@ struct dsdn_follow {
     /* What is known of the batches since the settled one. */
     struct dsdn_fork_root root; /* the settled point that the fields below begin at */
     struct dsdn_fork_root recorded; /* the one in DIR/follow */
+    struct dsdn_cursor settled_cursor; /* da_cursor of the settled batch */
     struct follow_applied *applied; /* applied[i] is batch root.next + i */
     size_t applied_cnt, applied_cap;
     struct follow_era *eras; /* ascending by next; the first one holds at root.next */
@@ -102,7 +105,7 @@ struct dsdn_follow {
     uint32_t refusal;
     struct dsdn_error fatal; /* code 0: none */
     struct dsdn_error halt;  /* why a batch could not be judged */
-    bool halted;
+    bool halted, full; /* full: the alarm about the queue was given */
     uint64_t rollbacks, refused;
 };
 
@@ -132,6 +135,8 @@ void dsdn_follow_eras_drop(struct dsdn_follow *f, uint64_t next); /* states belo
 
 /* Carry out all that the sequencer asks for. */
 int dsdn_follow_act(struct dsdn_follow *f, struct dsdn_error *error);
+/* What waits in the queue fills it. */
+bool dsdn_follow_full(const struct dsdn_follow *f);
 /* The header that was read at a height, or NULL. */
 const struct follow_header *dsdn_follow_header(const struct dsdn_follow *f, uint64_t height);
 /* The queue holds everything behind the cursor; false: it will be read again. */

@@ -326,7 +326,7 @@ static int find_root(struct dsdn_follow *f, struct dsdn_follow_report *report, s
 static void begin_reading(struct dsdn_follow *f)
 {
     uint64_t start = f->genesis.event.da_start;
-    f->queue_from = follow_cursor(f->engine);
+    f->queue_from = f->settled_cursor = follow_cursor(f->engine);
     if (f->root.next) {
         uint64_t unread = f->queue_from.blob_index == DSDN_CURSOR_END ? f->queue_from.height + 1 : f->queue_from.height;
         uint64_t from = f->root.origin_height + 1 < unread ? f->root.origin_height + 1 : unread;
