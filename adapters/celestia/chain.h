@@ -71,7 +71,7 @@ uint64_t dsdn_chain_above(const struct dsdn_chain *chain, uint64_t height);
 int dsdn_chain_learn(struct dsdn_chain *chain, uint64_t height, const uint8_t hash[32],
                      struct dsdn_error *error);
 
-/* Steps collected since the last call of dsdn_chain_drop_steps: for dsdn_proof_make. */
+/* Steps collected since the last call of dsdn_chain_drop_steps: for dsdn_celestia_proof_make. */
 struct dsdn_view dsdn_chain_steps(const struct dsdn_chain *chain, uint32_t *step_cnt);
 void dsdn_chain_drop_steps(struct dsdn_chain *chain);
 

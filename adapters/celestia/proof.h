@@ -34,9 +34,9 @@ int dsdn_bytes_put(struct dsdn_bytes *out, const void *bytes, size_t len, struct
 int dsdn_light_block_encode(const struct dsdn_celestia_block *block, struct dsdn_bytes *out,
                             struct dsdn_error *error);
 
-/* dsdn_proof_make writes the proof of a height to *out (emptied first): steps is a concatenation of encoded
+/* dsdn_celestia_proof_make writes the proof of a height to *out (emptied first): steps is a concatenation of encoded
  * light blocks, step_cnt of them; rows are those of a verified answer.  NO_MEMORY, TOO_LARGE. */
-int dsdn_proof_make(const uint8_t ns[DSDN_NAMESPACE_LEN], struct dsdn_view steps, uint32_t step_cnt,
+int dsdn_celestia_proof_make(const uint8_t ns[DSDN_NAMESPACE_LEN], struct dsdn_view steps, uint32_t step_cnt,
                     const struct dsdn_celestia_block *block, const struct dsdn_namespace_row *rows,
                     uint32_t row_cnt, struct dsdn_bytes *out, struct dsdn_error *error);
 

@@ -124,7 +124,7 @@ static int put_row(const struct dsdn_namespace_row *row, struct dsdn_bytes *out,
     return rc;
 }
 
-int dsdn_proof_make(const uint8_t ns[DSDN_NAMESPACE_LEN], struct dsdn_view steps, uint32_t step_cnt,
+int dsdn_celestia_proof_make(const uint8_t ns[DSDN_NAMESPACE_LEN], struct dsdn_view steps, uint32_t step_cnt,
                     const struct dsdn_celestia_block *block, const struct dsdn_namespace_row *rows,
                     uint32_t row_cnt, struct dsdn_bytes *out, struct dsdn_error *error)
 {
