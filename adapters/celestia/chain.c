@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { FILE_FIXED = 64, RECORD_LEN = 48, CHECK_LEN = 8, FILE_MAX = 1 << 30 };
+enum { FILE_FIXED = 64, RECORD_LEN = 48, CHECK_LEN = 8, FILE_MAX = 1 << 30, HOLES_MAX = 65536 };
 static const char magic[] = "DSDNHDR1";
 
 struct dsdn_chain {
@@ -31,7 +31,9 @@ struct dsdn_chain {
 
 static const uint8_t *hash_at(const struct dsdn_chain *c, uint64_t height)
 {
-    return height < c->low || height >= c->high ? NULL : c->hashes[c->at + (size_t)(height - c->low)];
+    if (height < c->low || height >= c->high) return NULL;
+    const uint8_t *hash = c->hashes[c->at + (size_t)(height - c->low)];
+    return dsdn_zero32(hash) ? NULL : hash; /* a hole */
 }
 
 bool dsdn_chain_hash(const struct dsdn_chain *chain, uint64_t height, uint8_t hash[32])
@@ -43,8 +45,9 @@ bool dsdn_chain_hash(const struct dsdn_chain *chain, uint64_t height, uint8_t ha
 
 uint64_t dsdn_chain_above(const struct dsdn_chain *chain, uint64_t height)
 {
-    if (height + 1 >= chain->high) return 0;
-    return height < chain->low ? chain->low : height + 1;
+    for (uint64_t h = height < chain->low ? chain->low : height + 1; h < chain->high; h++)
+        if (hash_at(chain, h)) return h;
+    return 0;
 }
 
 /* Room for one more at either end: the hashes are moved to the middle of twice as much. */
@@ -62,28 +65,15 @@ static int make_room(struct dsdn_chain *c, struct dsdn_error *error)
     return DSDN_OK;
 }
 
-/* *fresh: it was not known before. */
-static int remember(struct dsdn_chain *c, uint64_t height, const uint8_t hash[32], bool *fresh,
-                    struct dsdn_error *error)
+/* One more at an end; a zero hash makes a hole. */
+static int extend(struct dsdn_chain *c, bool below, const uint8_t hash[32], struct dsdn_error *error)
 {
-    const uint8_t *known = hash_at(c, height);
-    *fresh = !known;
-    if (known) {
-        if (dsdn_equal32(known, hash)) return DSDN_OK;
-        return dsdn_fail(error, DSDN_E_CHAIN, "height %llu: another header was verified before",
-                         (unsigned long long)height);
-    }
-    bool below = c->low > 0 && height == c->low - 1 && c->high > c->low;
-    if (!below && (height != c->high || c->high == c->low)) { /* beside nothing: begin anew */
-        c->low = c->high = height;
-        c->at = c->cap / 2;
-    }
     if (c->high - c->low >= DSDN_CHAIN_HASHES_MAX) {
         if (below)
             return dsdn_fail(error, DSDN_E_TOO_LARGE,
                              "height %llu is more than %u below what is trusted: a lower trusted header is "
                              "needed",
-                             (unsigned long long)height, DSDN_CHAIN_HASHES_MAX);
+                             (unsigned long long)c->low - 1, DSDN_CHAIN_HASHES_MAX);
         c->low += DSDN_CHAIN_HASHES_MAX / 2;
         c->at += DSDN_CHAIN_HASHES_MAX / 2;
     }
@@ -95,8 +85,35 @@ static int remember(struct dsdn_chain *c, uint64_t height, const uint8_t hash[32
         c->low--, c->at--;
     else
         c->high++;
-    memcpy(c->hashes[c->at + (size_t)(height - c->low)], hash, 32);
+    memcpy(c->hashes[c->at + (size_t)((below ? c->low : c->high - 1) - c->low)], hash, 32);
     return DSDN_OK;
+}
+
+/* *fresh: it was not known before. */
+static int remember(struct dsdn_chain *c, uint64_t height, const uint8_t hash[32], bool *fresh,
+                    struct dsdn_error *error)
+{
+    static const uint8_t hole[32];
+    const uint8_t *known = hash_at(c, height);
+    int rc = DSDN_OK;
+    *fresh = !known;
+    if (known) {
+        if (dsdn_equal32(known, hash)) return DSDN_OK;
+        return dsdn_fail(error, DSDN_E_CHAIN, "height %llu: another header was verified before",
+                         (unsigned long long)height);
+    }
+    if (height >= c->low && height < c->high) {
+        memcpy(c->hashes[c->at + (size_t)(height - c->low)], hash, 32);
+        return DSDN_OK;
+    }
+    bool below = c->high > c->low && height == c->low - 1;
+    bool near = c->high > c->low && height >= c->high && height - c->high <= HOLES_MAX;
+    if (!below && !near) { /* too far from everything: begin anew */
+        c->low = c->high = height;
+        c->at = c->cap / 2;
+    }
+    while (!rc && !below && c->high < height) rc = extend(c, false, hole, error);
+    return rc ? rc : extend(c, below, hash, error);
 }
 
 /* ---- the file ----------------------------------------------------------------------------------- */

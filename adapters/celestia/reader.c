@@ -151,9 +151,10 @@ static int deliver(struct dsdn_reader *r, struct dsdn_da_height *height, enum ds
 static struct fetch *failed_fetch(struct dsdn_reader *r)
 {
     struct slot *s = reader_slot(r, r->descending ? r->down_height : r->next);
-    struct fetch *const candidates[] = {s ? &s->header : NULL, s ? &s->data : NULL,
-                                        r->aux.height ? &r->aux.header : NULL,
-                                        s ? NULL : &r->head};
+    struct slot *wanted = r->climbing ? reader_slot(r, r->climbing) : NULL;
+    struct fetch *const candidates[] = {
+        s ? &s->header : NULL, s ? &s->data : NULL, wanted ? &wanted->header : NULL,
+        r->climbing && r->aux.height == r->climbing ? &r->aux.header : NULL, s ? NULL : &r->head};
     for (size_t i = 0; i < sizeof candidates / sizeof *candidates; i++)
         if (candidates[i] && candidates[i]->failed) return candidates[i];
     return NULL;

@@ -71,6 +71,7 @@ struct dsdn_reader {
     uint64_t down_height;
     uint8_t down_hash[32]; /* of it */
     uint64_t chunk_top;    /* verified by its signatures, those below it down to next by links */
+    uint64_t climbing;     /* height that the light client waits for; 0: none */
     uint64_t marked;       /* `next` when the chain was marked for the chunk that is being verified; 0: not */
     uint64_t chunk_limit;  /* a chunk must not reach beyond: a header behind it is false; 0: none */
     uint64_t waiting_ms;   /* since when a shorter chunk could be verified; 0: none could */

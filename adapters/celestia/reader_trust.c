@@ -95,7 +95,7 @@ void reader_forget_trust(struct dsdn_reader *r)
 {
     drop_witnesses(r);
     r->descending = false;
-    r->chunk_top = r->chunk_limit = r->marked = r->waiting_ms = 0;
+    r->chunk_top = r->chunk_limit = r->marked = r->climbing = r->waiting_ms = 0;
 }
 
 /* ---- upwards ------------------------------------------------------------------------------------ */
@@ -120,6 +120,7 @@ static int climb(struct dsdn_reader *r, uint64_t target, bool *reached, struct d
     while ((height = dsdn_chain_wanted(r->chain, target))) {
         struct dsdn_error why = DSDN_ERROR_INIT;
         struct slot *s = wanted_slot(r, height);
+        r->climbing = height;
         if (s == &r->aux) {
             int rc = slot_run(r, s, false, error);
             if (rc) return rc;
@@ -134,6 +135,7 @@ static int climb(struct dsdn_reader *r, uint64_t target, bool *reached, struct d
         }
         if (dsdn_chain_top(r->chain) == target) break;
     }
+    r->climbing = 0;
     *reached = true;
     return DSDN_OK;
 }
