@@ -35,7 +35,7 @@ struct net_node {
 
 struct net {
     struct dsdn_genesis genesis;
-    struct dsdn_sign_key authority, next, member[MEMBERS], store, user[USERS], stranger;
+    struct dsdn_sign_key authority, next, member[MEMBERS], store, user[USERS];
     uint64_t nonce[USERS];
     struct net_node nodes[NODES_MAX];
     int node_cnt;
@@ -97,7 +97,6 @@ static inline void net_open(struct net *n, bool primary, const struct net_parame
     key_make(&n->authority, 1);
     key_make(&n->next, 2);
     key_make(&n->store, 3);
-    key_make(&n->stranger, 4);
     for (int i = 0; i < USERS; i++) key_make(&n->user[i], (uint8_t)(10 + i));
     for (int i = 0; i < MEMBERS; i++) key_make(&n->member[i], (uint8_t)(20 + i));
     qsort(n->member, MEMBERS, sizeof *n->member, by_key);
@@ -306,6 +305,13 @@ static inline struct dsdn_engine *net_state(struct net *n, int node)
     return n->engine;
 }
 
+static inline int net_find(const struct net *n, const uint8_t hash[32])
+{
+    for (int i = 0; i < n->node_cnt; i++)
+        if (memcmp(n->nodes[i].hash, hash, 32) == 0) return i;
+    return NOTHING;
+}
+
 /* A batch to make; zero is an honest one. */
 struct net_batch {
     int parent;
@@ -317,7 +323,7 @@ struct net_batch {
     bool lie_hash, lie_time;  /* da_origin */
     bool stand_still;         /* da_cursor stays */
     int pool;                 /* user whose next bundle it has, counted from 1 */
-    bool bad_bundle;          /* whose signature is spoiled */
+    bool bad_bundle;          /* signed for another network */
     uint32_t event;           /* of the authority, with fields */
     const void *fields;
     const uint8_t *takeover;  /* the key that a takeover puts in place */
@@ -353,11 +359,9 @@ static inline int net_make(struct net *n, const struct net_batch *o)
         memcpy(h.publisher, key->public_key, 32);
         if (o->event) net_authority(n, o->event, o->fields);
         if (o->pool) {
-            struct dsdn_sign_key signer = n->user[o->pool - 1], kept = signer;
-            if (o->bad_bundle) n->user[o->pool - 1] = n->stranger;
-            memcpy(n->user[o->pool - 1].public_key, kept.public_key, 32);
+            n->genesis.hash[0] ^= o->bad_bundle; /* signed for another network */
             net_bundle(n, DSDN_BUNDLE_POOL, o->pool - 1, ++n->nonce[o->pool - 1], 1);
-            n->user[o->pool - 1] = kept;
+            n->genesis.hash[0] ^= o->bad_bundle;
         }
     }
     if (o->lie_hash) h.origin.hash[5] ^= 1;
@@ -368,14 +372,10 @@ static inline int net_make(struct net *n, const struct net_batch *o)
         .bytes = malloc(batch.len), .len = batch.len, .parent = o->parent, .header = h, .invalid = o->invalid};
     memcpy(m->bytes, batch.bytes, batch.len);
     dsdn_batch_hash(m->bytes, m->hash);
-    return n->node_cnt++;
-}
-
-static inline int net_find(const struct net *n, const uint8_t hash[32])
-{
-    for (int i = 0; i < n->node_cnt; i++)
-        if (memcmp(n->nodes[i].hash, hash, 32) == 0) return i;
-    return NOTHING;
+    int same = net_find(n, m->hash);
+    if (same == NOTHING) return n->node_cnt++;
+    free(m->bytes); /* made before: it is that batch */
+    return same;
 }
 
 /* ---- followers ---- */
