@@ -180,6 +180,17 @@ void dsdn_deadline_set(struct dsdn_context *c, enum dsdn_clock clock, uint64_t d
 bool dsdn_deadline_clear(struct dsdn_context *c, enum dsdn_clock clock, uint64_t due, uint16_t kind,
                          const void *subject, uint32_t subject_len);
 
+/* The same in two steps: _make writes the key of a deadline and begins to fetch its place, so that what else a
+ * reducer does in between hides the way to memory; _put and _drop are _set and _clear. */
+struct dsdn_deadline {
+    uint8_t key[83]; /* of table deadline */
+    uint64_t hash;
+};
+void dsdn_deadline_make(struct dsdn_context *c, enum dsdn_clock clock, uint64_t due, uint16_t kind,
+                        const void *subject, uint32_t subject_len, struct dsdn_deadline *out);
+void dsdn_deadline_put(struct dsdn_context *c, const struct dsdn_deadline *deadline);
+bool dsdn_deadline_drop(struct dsdn_context *c, const struct dsdn_deadline *deadline);
+
 /* dsdn_embedded_valid checks a second party's signature inside the payload (protocol.md, section 1): over
  * H("dsdn/in/" event name "/" field "/1", genesis || author || nonce || payload with all signature fields
  * zero). `field` names the signature field.  Of the signature of a SIGNED_BY line the verdict is known already,

@@ -38,22 +38,43 @@ static void key_make(uint8_t key[dsdn_sys_KEY_LEN_deadline], uint8_t clock, uint
     memcpy(key + 11, subject, len < SUBJECT_LEN ? len : SUBJECT_LEN);
 }
 
+_Static_assert(sizeof((struct dsdn_deadline *)0)->key == dsdn_sys_KEY_LEN_deadline, "a key of the table");
+
+void dsdn_deadline_make(struct dsdn_context *c, enum dsdn_clock clock, uint64_t due, uint16_t kind,
+                        const void *subject, uint32_t subject_len, struct dsdn_deadline *out)
+{
+    key_make(out->key, (uint8_t)clock, due, kind, subject, subject_len);
+    out->hash = dsdn_key_hash(c->state->seed, out->key, sizeof out->key);
+    dsdn_table_prefetch_slot(&c->state->tables[dsdn_sys_TABLE_deadline], out->hash);
+}
+
+void dsdn_deadline_put(struct dsdn_context *c, const struct dsdn_deadline *d)
+{
+    if (dsdn_sys_deadline_find_hashed(c->state, d->key, d->hash) == DSDN_NO_ROW)
+        dsdn_sys_deadline_insert_hashed(c->state, d->key, d->hash);
+}
+
+bool dsdn_deadline_drop(struct dsdn_context *c, const struct dsdn_deadline *d)
+{
+    uint32_t row = dsdn_sys_deadline_find_hashed(c->state, d->key, d->hash);
+    if (row != DSDN_NO_ROW) dsdn_sys_deadline_erase(c->state, row);
+    return row != DSDN_NO_ROW;
+}
+
 void dsdn_deadline_set(struct dsdn_context *c, enum dsdn_clock clock, uint64_t due, uint16_t kind,
                        const void *subject, uint32_t subject_len)
 {
-    uint8_t key[dsdn_sys_KEY_LEN_deadline];
-    key_make(key, (uint8_t)clock, due, kind, subject, subject_len);
-    if (dsdn_sys_deadline_find(c->state, key) == DSDN_NO_ROW) dsdn_sys_deadline_insert(c->state, key);
+    struct dsdn_deadline deadline;
+    dsdn_deadline_make(c, clock, due, kind, subject, subject_len, &deadline);
+    dsdn_deadline_put(c, &deadline);
 }
 
 bool dsdn_deadline_clear(struct dsdn_context *c, enum dsdn_clock clock, uint64_t due, uint16_t kind,
                          const void *subject, uint32_t subject_len)
 {
-    uint8_t key[dsdn_sys_KEY_LEN_deadline];
-    key_make(key, (uint8_t)clock, due, kind, subject, subject_len);
-    uint32_t row = dsdn_sys_deadline_find(c->state, key);
-    if (row != DSDN_NO_ROW) dsdn_sys_deadline_erase(c->state, row);
-    return row != DSDN_NO_ROW;
+    struct dsdn_deadline deadline;
+    dsdn_deadline_make(c, clock, due, kind, subject, subject_len, &deadline);
+    return dsdn_deadline_drop(c, &deadline);
 }
 
 /* The first due row of a clock, or DSDN_NO_ROW. */

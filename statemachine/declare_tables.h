@@ -24,6 +24,9 @@
  *         COL_REFS(table, name, max, doc) a set of references, at most max <= 255
  *         INDEX(name, columns)            ordered index over the column numbers in braces, key columns
  *                                         counting from 0
+ *         INDEX_LATE(name, columns)       the same, brought up to date only when a batch is over, before its
+ *                                         deadlines and after each of them: reducers of events must not walk
+ *                                         it; all indexes of a table are late, or none
  *         RING(name, column, points)      consistent-hash ring: `points` places on a circle of 2^64 for every row
  *                                         whose u8 column is not 0 (statemachine/ring.h); derived, like indexes;
  *                                         points is a multiple of 4, at most 64; one line a table
@@ -76,6 +79,10 @@
 #define DSDN_WIDTH_ref(arg)     DSDN_KEY_MAX
 #define DSDN_WIDTH_opt_ref(arg) (1 + DSDN_KEY_MAX)
 #endif
+
+/* An index like any other but in its descriptor; stays defined for who else reads table lists. */
+#undef INDEX_LATE
+#define INDEX_LATE(name, ...) INDEX(name, __VA_ARGS__)
 
 /* Pass 1: row structs.  Key columns are byte arrays, so they lie one behind the other at offset 0. */
 #define TABLE(id, name, role, role_id, doc) struct DSDN_TB(_row_, name) {
@@ -412,10 +419,12 @@ enum {
      DSDN_TB(_VALUE_MAX_, table), DSDN_TBF(table, _columns), {
 #define COL(kind, name, arg, doc)
 #define COL_REFS(table, name, max, doc)
-#define INDEX(name, ...) {#name, __VA_ARGS__, sizeof((uint8_t[])__VA_ARGS__)},
+#define INDEX(name, ...) {#name, __VA_ARGS__, sizeof((uint8_t[])__VA_ARGS__), false},
+#undef INDEX_LATE
+#define INDEX_LATE(name, ...) {#name, __VA_ARGS__, sizeof((uint8_t[])__VA_ARGS__), true},
 #define RING(name, column, points)
 #define END_TABLE(name)                                                                                      \
-    {NULL, {0}, 0}}, DSDN_TBF(name, _ring_desc), DSDN_TBF(name, _encode), DSDN_TBF(name, _restore)},
+    {NULL, {0}, 0, false}}, DSDN_TBF(name, _ring_desc), DSDN_TBF(name, _encode), DSDN_TBF(name, _restore)},
 const struct dsdn_table_desc DSDN_PASTE(DSDN_TABLES_PREFIX, _, tables)[] = {
 #include DSDN_TABLES_DEF
 };
@@ -428,5 +437,7 @@ const struct dsdn_table_desc DSDN_PASTE(DSDN_TABLES_PREFIX, _, tables)[] = {
 #undef END_TABLE
 #endif
 
+#undef INDEX_LATE
+#define INDEX_LATE(name, ...) INDEX(name, __VA_ARGS__)
 #undef DSDN_TB
 #undef DSDN_TBF

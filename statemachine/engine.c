@@ -181,7 +181,7 @@ static void run_ops(struct run *r, const struct dsdn_prepared_bundle *b, uint32_
             c->hash = op->hash;
             c->op = op;
             outcome = reducers[op->event].apply(c, op->payload, op->len, op->version);
-            if (s->settling) dsdn_state_settle(s);
+            if (s->settling) dsdn_state_settle_event(s);
         }
         r->p->outcomes[i] = outcome;
         if (DSDN_OUTCOME_NUMBER(outcome) == DSDN_OUTCOME_OK) r->ok++;
@@ -213,6 +213,7 @@ static void run_bundle(struct run *r, const struct dsdn_prepared_bundle *b)
     dsdn_engine_tell(r->e, DSDN_STEP_NONCE, (uint32_t)(b - r->p->bundles), NULL);
     for (uint32_t i = b->first_op; i < end; i++) {
         run_ops(r, b, i, i + 1, fixed);
+        dsdn_state_settle(r->context.state);
         dsdn_engine_tell(r->e, DSDN_STEP_EVENT, i, NULL);
     }
 }
@@ -308,6 +309,7 @@ int dsdn_engine_apply(struct dsdn_engine *e, struct dsdn_prepared *p, struct dsd
     r.context.bundle_kind = DSDN_BUNDLE_AUTHORITY;
     r.context.nonce = 0;
     r.context.op = NULL;
+    dsdn_state_settle(s);
     dsdn_deadlines_drain(e, &r.context, &tick, budget);
     for (; i < p->bundle_cnt; i++) run_bundle(&r, &p->bundles[i]);
     count_outcomes(&r, e->transcript + 64);

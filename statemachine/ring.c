@@ -65,11 +65,16 @@ int dsdn_ring_reserve(const struct dsdn_table *t, uint32_t rows, struct dsdn_err
 static void change(struct dsdn_table *t, uint32_t row,
                    void (*one)(struct dsdn_ordered *, uint32_t, const uint8_t *))
 {
-    uint8_t hash[32], key[8 + DSDN_KEY_MAX + 1];
-    for (uint32_t i = 0; i < t->ring_points; i++) {
-        if (i % PLACES_OF_HASH == 0) places(t, row, i / PLACES_OF_HASH, hash);
-        key_make(t, row, i, hash, key);
-        one(t->ring, row * t->ring_points + i, key);
+    enum { GROUP = 32 };
+    uint8_t hash[32], keys[GROUP][8 + DSDN_KEY_MAX + 1];
+    for (uint32_t from = 0; from < t->ring_points; from += GROUP) {
+        uint32_t cnt = t->ring_points - from < GROUP ? t->ring_points - from : GROUP;
+        for (uint32_t i = 0; i < cnt; i++) {
+            if (i % PLACES_OF_HASH == 0) places(t, row, (from + i) / PLACES_OF_HASH, hash);
+            key_make(t, row, from + i, hash, keys[i]);
+        }
+        dsdn_ordered_warm(t->ring, keys[0], sizeof keys[0], cnt);
+        for (uint32_t i = 0; i < cnt; i++) one(t->ring, row * t->ring_points + from + i, keys[i]);
     }
     t->on_ring[row / 64] ^= (uint64_t)1 << row % 64;
 }

@@ -34,12 +34,17 @@ void dsdn_state_free(struct dsdn_state *s)
     *s = (struct dsdn_state){0};
 }
 
+void dsdn_state_settle_event(struct dsdn_state *s)
+{
+    for (; s->settling; s->settling &= s->settling - 1)
+        dsdn_table_settle(&s->tables[__builtin_ctzll(s->settling)]);
+}
+
 void dsdn_state_settle(struct dsdn_state *s)
 {
-    if (!s->settling) return;
-    for (uint32_t i = 0; i < s->table_cnt; i++)
-        if (s->tables[i].unsettled_cnt) dsdn_table_settle(&s->tables[i]);
-    s->settling = false;
+    s->settling |= s->settling_late;
+    s->settling_late = 0;
+    dsdn_state_settle_event(s);
 }
 
 uint8_t *dsdn_state_put_ref(const struct dsdn_state *s, uint32_t table, uint32_t row,

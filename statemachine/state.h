@@ -12,7 +12,8 @@ struct dsdn_state {
     uint32_t table_cnt;
     uint64_t seed;      /* of key hashes; any value, results do not depend on it */
     bool fingerprint;   /* keep the old value hash of rows that change, for the row-change hash of a batch */
-    bool settling;      /* some table has rows to return into its ordered indexes */
+    uint64_t settling;      /* bit per table: has rows to put into its ordered indexes after this event ... */
+    uint64_t settling_late; /* ... or when the batch is over */
     struct dsdn_old_value *old_values; /* first-touch value hashes of this batch, when fingerprint */
     uint32_t old_cnt, old_cap;
     /* Values of log/parameters.def by index, defaults at first: what the rows of `parameter` say.  Whoever
@@ -38,9 +39,11 @@ void dsdn_state_free(struct dsdn_state *s);
  * is false for a row that is being inserted. */
 void dsdn_state_remember(struct dsdn_state *s, const struct dsdn_table *t, uint32_t row, bool existed);
 
-/* dsdn_state_settle returns edited rows into their ordered indexes.  The engine calls it after every
- * event. */
+/* dsdn_state_settle puts new and edited rows into their ordered indexes.  The engine calls it around every
+ * deadline and at the end of a batch; after every event it settles what is not late
+ * (statemachine/declare_tables.h). */
 void dsdn_state_settle(struct dsdn_state *s);
+void dsdn_state_settle_event(struct dsdn_state *s);
 
 /* Encoding references (used by generated encoders): the key of row `row` of table `table`, or its rank. */
 uint8_t *dsdn_state_put_ref(const struct dsdn_state *s, uint32_t table, uint32_t row,

@@ -9,6 +9,9 @@ static void bit_set(uint64_t *bits, uint32_t i) { bits[i / 64] |= (uint64_t)1 <<
 static void bit_clear(uint64_t *bits, uint32_t i) { bits[i / 64] &= ~((uint64_t)1 << i % 64); }
 static bool bit_test(const uint64_t *bits, uint32_t i) { return bits[i / 64] >> i % 64 & 1; }
 
+/* How the key of an ordered index is made: index_leads, index_folds. */
+enum { INDEX_LEADS = 1, INDEX_FOLDS = 2 };
+
 static uint32_t index_count(const struct dsdn_table_desc *desc)
 {
     uint32_t n = 0;
@@ -52,16 +55,53 @@ static uint8_t *index_column(const struct dsdn_table *t, const struct dsdn_colum
     return out + width;
 }
 
-uint32_t dsdn_index_key(const struct dsdn_table *t, uint32_t i, uint32_t row, uint8_t *out)
+/* The index stands on the first columns of the primary key, which then is its whole key. */
+static bool index_leads(const struct dsdn_table *t, uint32_t i)
 {
     const struct dsdn_index_desc *index = &t->desc->indexes[i];
-    const struct dsdn_column *columns = t->desc->columns();
-    const uint8_t *bytes = dsdn_row_at(t, row, t->desc->row_size);
-    uint8_t *p = out;
     for (uint32_t c = 0; c < index->column_cnt; c++)
-        p = index_column(t, &columns[index->columns[c]], bytes, p);
+        if (index->columns[c] != c || !t->desc->columns()[c].key) return false;
+    return true;
+}
+
+/* The key in the order of its columns. */
+static uint32_t index_key_plain(const struct dsdn_table *t, uint32_t i, uint32_t row, uint8_t *out)
+{
+    const struct dsdn_index_desc *index = &t->desc->indexes[i];
+    const uint8_t *bytes = dsdn_row_at(t, row, t->row_size);
+    uint8_t *p = out;
+    if (!(t->index_form[i] & INDEX_LEADS)) {
+        const struct dsdn_column *columns = t->desc->columns();
+        for (uint32_t c = 0; c < index->column_cnt; c++)
+            p = index_column(t, &columns[index->columns[c]], bytes, p);
+    }
     memcpy(p, bytes, t->desc->key_len);
     return (uint32_t)(p - out) + t->desc->key_len;
+}
+
+/* Ids tie in 16 bytes only when they are equal, and then what follows the id is what tells entries apart: it
+ * is moved forward, to where the tree sees it without a look at the row: id[0..8) next[0..8) id[8..32) */
+static bool index_folds(const struct dsdn_table *t, uint32_t i, uint32_t len)
+{
+    const struct dsdn_column *first = &t->desc->columns()[t->desc->indexes[i].columns[0]];
+    bool id = first->kind == DSDN_COLUMN_id || first->kind == DSDN_COLUMN_hash ||
+              first->kind == DSDN_COLUMN_addr;
+    return id && len >= 32 + 8;
+}
+
+static void fold(uint8_t *key)
+{
+    uint8_t next[8];
+    memcpy(next, key + 32, 8);
+    memmove(key + 16, key + 8, 24);
+    memcpy(key + 8, next, 8);
+}
+
+uint32_t dsdn_index_key(const struct dsdn_table *t, uint32_t i, uint32_t row, uint8_t *out)
+{
+    uint32_t len = index_key_plain(t, i, row, out);
+    if (t->index_form[i] & INDEX_FOLDS) fold(out);
+    return len;
 }
 
 #define DEFINE_INDEX_KEY(n)                                                                                  \
@@ -82,7 +122,7 @@ static uint32_t index_key_len(const struct dsdn_table *t, uint32_t i)
     static const uint8_t zero_row[DSDN_VALUE_MAX];
     uint8_t key[2 * DSDN_KEY_MAX + 256];
     uint32_t len = t->desc->key_len;
-    for (uint32_t c = 0; c < index->column_cnt; c++) {
+    for (uint32_t c = index_leads(t, i) ? index->column_cnt : 0; c < index->column_cnt; c++) {
         const struct dsdn_column *column = &columns[index->columns[c]];
         if (column->kind == DSDN_COLUMN_ref || column->kind == DSDN_COLUMN_opt_ref)
             len += t->state->tables[column->target].desc->key_len;
@@ -91,36 +131,54 @@ static uint32_t index_key_len(const struct dsdn_table *t, uint32_t i)
     return len;
 }
 
-static void index_insert(struct dsdn_table *t, uint32_t row)
-{
-    for (uint32_t i = 0; i < DSDN_INDEX_MAX && t->index[i]; i++) dsdn_ordered_insert(t->index[i], row);
-}
-
 static void index_remove(struct dsdn_table *t, uint32_t row)
 {
     for (uint32_t i = 0; i < DSDN_INDEX_MAX && t->index[i]; i++) dsdn_ordered_remove(t->index[i], row);
 }
 
-static void unsettle(struct dsdn_table *t, uint32_t row)
-{
-    t->unsettled[t->unsettled_cnt++] = row;
-    t->state->settling = true;
-}
-
-/* Few rows are unsettled at any time: those that one event edits. */
+/* Bit 2 * row: in the list; bit 2 * row + 1: to be put in. */
 static bool unsettled(const struct dsdn_table *t, uint32_t row)
 {
-    for (uint32_t i = 0; i < t->unsettled_cnt; i++)
-        if (t->unsettled[i] == row) return true;
-    return false;
+    return t->unsettled_bits[row / 32] >> row % 32 * 2 & 2;
+}
+
+static void unsettle(struct dsdn_table *t, uint32_t row)
+{
+    uint64_t *bits = &t->unsettled_bits[row / 32];
+    if (!(*bits >> row % 32 * 2 & 1)) t->unsettled[t->unsettled_cnt++] = row;
+    *bits |= (uint64_t)3 << row % 32 * 2;
+    *(t->late ? &t->state->settling_late : &t->state->settling) |= (uint64_t)1 << t->number;
+}
+
+static void forget(struct dsdn_table *t, uint32_t row)
+{
+    t->unsettled_bits[row / 32] &= ~((uint64_t)2 << row % 32 * 2);
+}
+
+/* Rows of the list that are to be put in, taken off its end; at most `most`. */
+static uint32_t take_unsettled(struct dsdn_table *t, uint32_t *rows, uint32_t most)
+{
+    uint32_t cnt = 0;
+    while (t->unsettled_cnt && cnt < most) {
+        uint32_t row = t->unsettled[--t->unsettled_cnt];
+        if (unsettled(t, row)) rows[cnt++] = row;
+        t->unsettled_bits[row / 32] &= ~((uint64_t)3 << row % 32 * 2);
+    }
+    return cnt;
 }
 
 void dsdn_table_settle(struct dsdn_table *t)
 {
-    while (t->unsettled_cnt) {
-        uint32_t row = t->unsettled[--t->unsettled_cnt];
-        index_insert(t, row);
-        if (t->ring) dsdn_ring_settle(t, row);
+    enum { GROUP = 16 };
+    uint32_t rows[GROUP], cnt;
+    uint8_t keys[GROUP][2 * DSDN_KEY_MAX];
+    while ((cnt = take_unsettled(t, rows, GROUP)) != 0) {
+        for (uint32_t i = 0; i < DSDN_INDEX_MAX && t->index[i]; i++) {
+            for (uint32_t k = 0; k < cnt; k++) dsdn_index_key(t, i, rows[k], keys[k]);
+            if (cnt > 1) dsdn_ordered_warm(t->index[i], keys[0], sizeof keys[0], cnt);
+            for (uint32_t k = 0; k < cnt; k++) dsdn_ordered_insert_key(t->index[i], rows[k], keys[k]);
+        }
+        for (uint32_t k = 0; k < cnt && t->ring; k++) dsdn_ring_settle(t, rows[k]);
     }
 }
 
@@ -133,20 +191,31 @@ void dsdn_walk_begin(struct dsdn_walk *w, const struct dsdn_table *t, uint32_t i
 void dsdn_walk_seek(struct dsdn_walk *w, const struct dsdn_table *t, uint32_t index, const uint8_t *prefix,
                     uint32_t prefix_len, const uint8_t *from, uint32_t from_len)
 {
+    uint8_t start[2 * DSDN_KEY_MAX] = {0};
+    bool folds = t->index_form[index] & INDEX_FOLDS;
     w->table = t;
     w->index = index;
     w->prefix_len = prefix_len;
     if (prefix_len) memcpy(w->prefix, prefix, prefix_len);
-    dsdn_ordered_seek(t->index[index], from, from_len, &w->leaf, &w->slot);
+    if (from_len) memcpy(start, from, from_len < sizeof start ? from_len : sizeof start);
+    if (folds) fold(start);
+    if (folds && from_len > 8) from_len = from_len < 40 ? 40 : from_len;
+    dsdn_ordered_seek(t->index[index], start, from_len, &w->leaf, &w->slot);
 }
 
 uint32_t dsdn_walk_next(struct dsdn_walk *w)
 {
-    uint32_t row = dsdn_ordered_at(w->table->index[w->index], &w->leaf, &w->slot);
-    if (row == DSDN_NO_ROW || !w->prefix_len) return row;
-    uint8_t key[2 * DSDN_KEY_MAX + 256];
-    dsdn_index_key(w->table, w->index, row, key);
-    return memcmp(key, w->prefix, w->prefix_len) == 0 ? row : DSDN_NO_ROW;
+    for (;;) {
+        uint32_t row = dsdn_ordered_at(w->table->index[w->index], &w->leaf, &w->slot);
+        if (row == DSDN_NO_ROW || !w->prefix_len) return row;
+        uint8_t key[2 * DSDN_KEY_MAX + 256];
+        index_key_plain(w->table, w->index, row, key);
+        if (memcmp(key, w->prefix, w->prefix_len) == 0) return row;
+        /* Another id with the same 8 bytes in front may stand among those of this one. */
+        if (!(w->table->index_form[w->index] & INDEX_FOLDS) ||
+            memcmp(key, w->prefix, w->prefix_len < 8 ? w->prefix_len : 8) != 0)
+            return DSDN_NO_ROW;
+    }
 }
 
 /* ---- rows ---- */
@@ -160,6 +229,7 @@ static int grow(struct dsdn_table *t, int which, size_t want, struct dsdn_error 
     t->dirty = t->pages[DSDN_PAGES_DIRTY].start;
     t->dirty_rows = t->pages[DSDN_PAGES_DIRTY_ROWS].start;
     t->unsettled = t->pages[DSDN_PAGES_UNSETTLED].start;
+    t->unsettled_bits = t->pages[DSDN_PAGES_UNSETTLED_BITS].start;
     t->touched = t->pages[DSDN_PAGES_TOUCHED].start;
     t->on_ring = t->pages[DSDN_PAGES_ON_RING].start;
     return rc;
@@ -198,6 +268,7 @@ static int grow_rows(struct dsdn_table *t, uint32_t cap, struct dsdn_error *erro
     if (!rc && t->track) rc = grow(t, DSDN_PAGES_DIRTY_ROWS, (size_t)cap * 4, error);
     if (!rc && t->state->fingerprint) rc = grow(t, DSDN_PAGES_TOUCHED, words, error);
     if (!rc && t->indexed) rc = grow(t, DSDN_PAGES_UNSETTLED, (size_t)cap * 4, error);
+    if (!rc && t->indexed) rc = grow(t, DSDN_PAGES_UNSETTLED_BITS, 2 * words, error);
     if (!rc && t->ring) rc = grow(t, DSDN_PAGES_ON_RING, words, error);
     if (!rc && t->ring) rc = dsdn_ring_reserve(t, cap, error);
     if (!rc && t->tree) rc = dsdn_tree_reserve(t->tree, cap, error);
@@ -245,8 +316,12 @@ int dsdn_table_init(struct dsdn_table *t, struct dsdn_state *s, uint32_t number,
     t->ring_points = desc->ring()->points;
     t->ring_offset = desc->ring()->offset;
     t->indexed = index_count(desc) > 0 || t->ring_points;
+    t->late = index_count(desc) > 0 && desc->indexes[0].late;
     for (uint32_t i = 0; i < index_count(desc); i++) {
-        t->index[i] = dsdn_ordered_new(index_key_len(t, i), index_keys[i], t);
+        uint32_t len = index_key_len(t, i);
+        t->index_form[i] = (uint8_t)((index_leads(t, i) ? INDEX_LEADS : 0) |
+                                     (index_folds(t, i, len) ? INDEX_FOLDS : 0));
+        t->index[i] = dsdn_ordered_new(len, index_keys[i], t);
         if (!t->index[i])
             return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for an index of table %s", desc->name);
     }
@@ -327,11 +402,8 @@ void dsdn_table_erase(struct dsdn_table *t, uint32_t row)
     if (t->tree) dsdn_tree_remove(t->tree, row);
     if (t->ring) dsdn_ring_leave(t, row);
     if (t->indexed) {
-        if (unsettled(t, row)) {
-            uint32_t i = 0;
-            while (t->unsettled[i] != row) i++;
-            t->unsettled[i] = t->unsettled[--t->unsettled_cnt];
-        } else index_remove(t, row);
+        if (unsettled(t, row)) forget(t, row);
+        else index_remove(t, row);
     }
     bit_clear(t->live, row);
     t->live_cnt--;

@@ -46,6 +46,7 @@ struct dsdn_index_desc {
     const char *name;
     uint8_t columns[3]; /* column numbers, in order of significance; the primary key follows implicitly */
     uint8_t column_cnt;
+    bool late; /* an INDEX_LATE line */
 };
 
 struct dsdn_ring_desc {
@@ -80,6 +81,7 @@ enum {
     DSDN_PAGES_DIRTY,
     DSDN_PAGES_DIRTY_ROWS,
     DSDN_PAGES_UNSETTLED,
+    DSDN_PAGES_UNSETTLED_BITS,
     DSDN_PAGES_TOUCHED,
     DSDN_PAGES_ON_RING,
     DSDN_TABLE_PAGES
@@ -102,8 +104,13 @@ struct dsdn_table {
     uint32_t *dirty_rows; /* the rows whose bit is set (erased ones may be among them) */
     uint32_t dirty_cnt;
     struct dsdn_ordered *index[DSDN_INDEX_MAX];
-    uint32_t *unsettled; /* rows taken out of their indexes while they are edited */
+    uint8_t index_form[DSDN_INDEX_MAX]; /* how its keys are laid out (table.c) */
+    /* Rows to put into their indexes, because they are new or edited: two bits a row, is it in the list, and
+     * is it to be put in (a row that was erased meanwhile stays in the list). */
+    uint32_t *unsettled;
+    uint64_t *unsettled_bits;
     uint32_t unsettled_cnt;
+    bool late; /* its indexes are */
     struct dsdn_ordered *ring; /* places: number row * ring_points + i; NULL without a ring */
     uint64_t *on_ring;         /* bit per row: its places are in `ring` */
     uint32_t ring_offset, ring_points;
@@ -236,15 +243,16 @@ void dsdn_table_enter(struct dsdn_table *t, uint32_t first, uint32_t cnt);
 /* dsdn_table_index_all fills the (empty) ordered indexes and the ring from the rows: after a restore. */
 int dsdn_table_index_all(struct dsdn_table *t, struct dsdn_error *error);
 
-/* dsdn_table_settle puts edited rows back into the ordered indexes, and on the ring or off it. */
+/* dsdn_table_settle puts new and edited rows into the ordered indexes, and on the ring or off it. */
 void dsdn_table_settle(struct dsdn_table *t);
 
 /* dsdn_table_sorted returns a new array (malloc, the caller frees) of the live_cnt row numbers in key
  * order. */
 int dsdn_table_sorted(const struct dsdn_table *t, uint32_t **rows, struct dsdn_error *error);
 
-/* dsdn_index_key writes the key of a row in ordered index i: its columns in comparable form, then the primary
- * key. Returns the length (the same for all rows). */
+/* dsdn_index_key writes the key by which ordered index i sorts a row: its columns in comparable form, then
+ * the primary key (of columns that lead the primary key, that alone); behind the first 8 bytes of an id the 8
+ * that follow it come before its rest.  Returns the length (the same for all rows). */
 uint32_t dsdn_index_key(const struct dsdn_table *t, uint32_t i, uint32_t row, uint8_t *out);
 
 /* A walk through an ordered index, in key order.  Editing rows during the walk ends it. */

@@ -400,13 +400,48 @@ static void test_walk_seek(void **state)
     dsdn_state_free(&s);
 }
 
+/* Rows that come, go and come again under another key before their index hears of it; and one that is taken
+ * out after it did. */
+static void test_late_index(void **state)
+{
+    struct dsdn_state s;
+    struct dsdn_walk w;
+    uint8_t key[64], from[32] = {0};
+    uint32_t rows[8];
+    (void)state;
+    begin(&s, 8);
+    assert_int_equal(dsdn_table_reserve(&s.tables[dsdn_TABLE_replica], 8, NULL), DSDN_OK);
+    for (uint32_t round = 0; round < 3; round++) {
+        for (uint32_t i = 0; i < 8; i++) {
+            replica_key(100 * round + i, 7, key);
+            rows[i] = dsdn_replica_insert(&s, key);
+        }
+        assert_true(s.settling_late != 0);
+        dsdn_state_settle_event(&s);
+        dsdn_store64_be(from + 24, 7);
+        dsdn_walk_begin(&w, &s.tables[dsdn_TABLE_replica], 0, from, 32);
+        assert_int_equal(dsdn_walk_next(&w), DSDN_NO_ROW); /* late */
+        if (round == 2) break;
+        for (uint32_t i = 0; i < 8; i++) dsdn_replica_erase(&s, rows[i]);
+    }
+    dsdn_replica_erase(&s, rows[3]);
+    dsdn_state_settle(&s);
+    dsdn_replica_erase(&s, rows[5]);
+    dsdn_state_settle(&s);
+    dsdn_walk_begin(&w, &s.tables[dsdn_TABLE_replica], 0, from, 32);
+    for (uint32_t i = 0; i < 8; i++)
+        if (i != 3 && i != 5) assert_int_equal(dsdn_walk_next(&w), rows[i]);
+    assert_int_equal(dsdn_walk_next(&w), DSDN_NO_ROW);
+    dsdn_state_free(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_changes),  cmocka_unit_test(test_all_on_and_off),
         cmocka_unit_test(test_within_an_event), cmocka_unit_test(test_restore),
         cmocka_unit_test(test_no_memory),       cmocka_unit_test(test_shares),
-        cmocka_unit_test(test_walk_seek),
+        cmocka_unit_test(test_walk_seek),       cmocka_unit_test(test_late_index),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,11 +6,12 @@ uint32_t dsdn_leaf_draw(const uint8_t origin_hash[32], const uint8_t chunk[32], 
                         uint32_t leaves)
 {
     uint8_t message[96], drawn[32];
+    if (leaves <= 1) return 0; /* nothing to draw */
     memcpy(message, origin_hash, 32);
     memcpy(message + 32, chunk, 32);
     memcpy(message + 64, node, 32);
     dsdn_tagged("dsdn/leaf/1", message, sizeof message, drawn);
-    return leaves ? (uint32_t)(dsdn_load64(drawn) % leaves) : 0;
+    return (uint32_t)(dsdn_load64(drawn) % leaves);
 }
 
 static void node_hash(const uint8_t *left, const uint8_t *right, uint8_t out[32])

@@ -118,6 +118,9 @@ static dsdn_outcome assign(struct dsdn_context *c, const struct plan *plan)
 {
     struct dsdn_state *s = c->state;
     const struct dsdn_row_chunk *known = dsdn_chunk_at(s, plan->chunk);
+    struct dsdn_deadline end; /* looked for now, needed at the end */
+    dsdn_deadline_make(c, DSDN_CLOCK_TIME, plan->deadline_ms, DSDN_DEADLINE_ASSIGNMENT_END, plan->key,
+                       dsdn_KEY_LEN_replica, &end);
     uint32_t row = dsdn_replica_find_hashed(s, plan->key, plan->hash);
     if (row != DSDN_NO_ROW) {
         const struct dsdn_row_replica *r = dsdn_replica_at(s, row);
@@ -145,8 +148,7 @@ static dsdn_outcome assign(struct dsdn_context *c, const struct plan *plan)
     struct dsdn_row_chunk *k = dsdn_chunk_edit(s, plan->chunk);
     holder_add(k, plan->node);
     node_take(s, plan->node, k->size);
-    dsdn_deadline_set(c, DSDN_CLOCK_TIME, plan->deadline_ms, DSDN_DEADLINE_ASSIGNMENT_END, plan->key,
-                      dsdn_KEY_LEN_replica);
+    dsdn_deadline_put(c, &end);
     return DSDN_RESULT(OK);
 }
 
@@ -238,6 +240,9 @@ dsdn_outcome dsdn_reduce_replica_added(struct dsdn_context *c, const struct dsdn
     if (r->state != DSDN_REPLICA_ASSIGNED) return DSDN_UNMET(REPLICA_STATE);
     if (dsdn_node_at(s, f.node)->status != DSDN_NODE_ACTIVE) return DSDN_UNMET(NODE_STATUS);
     if (dsdn_chunk_to_go(s, f.chunk)) return DSDN_UNMET(DELETE_REQUESTED);
+    struct dsdn_deadline end;
+    dsdn_deadline_make(c, DSDN_CLOCK_TIME, r->deadline_ms, DSDN_DEADLINE_ASSIGNMENT_END, r,
+                       dsdn_KEY_LEN_replica, &end);
     uint32_t leaves = dsdn_leaf_count(k->size, k->leaf_size);
     if (e->proof_leaf != dsdn_leaf_draw(r->origin_hash, e->chunk, e->node, leaves))
         return DSDN_UNMET(PROOF_LEAF);
@@ -245,7 +250,8 @@ dsdn_outcome dsdn_reduce_replica_added(struct dsdn_context *c, const struct dsdn
         return DSDN_UNMET(PROOF_PATH);
 
     struct dsdn_row_replica *replica = dsdn_replica_edit(s, f.replica);
-    assignment_clear(c, replica);
+    dsdn_deadline_drop(c, &end);
+    replica->deadline_ms = 0;
     replica_move(c, replica, DSDN_REPLICA_LIVE);
     dsdn_chunk_edit(s, f.chunk)->live_cnt++;
     return DSDN_RESULT(OK);
