@@ -62,7 +62,7 @@ uint32_t dsdn_schedules_rows(const struct dsdn_state *s);
 
 /* dsdn_backlog: must the batch of this header be empty, because more deadlines are due than one batch drains?
  * Deadlines of class objection count when the head's da_cursor is at the end of the batch's da_origin.height: that is
- * what a batch that leaves the cursor alone would drain (docs/decisions/0013). */
+ * what a batch that leaves the cursor alone would drain (docs/decisions/0020). */
 bool dsdn_backlog(const struct dsdn_state *s, const struct dsdn_header *h);
 
 /* dsdn_direct_charge takes the fees of a batch's direct bundles, as the state before the batch has them. */
