@@ -10,7 +10,10 @@ const struct command commands[] = {
      "and prints the state root.  --hashes also checks body hashes and computes every event id; --verify "
      "also checks\n"
      "every signature, the whole container, and roots that signers declared in the log.\n"
-     "SOURCE is an archive, a log or fixture directory, or - for an archive on standard input.",
+     "SOURCE is an archive, a log or fixture directory, - for an archive on standard input, or\n"
+     "celestia:URL[?namespace=HEX] with --genesis: the log is then read from the primary, every height proved "
+     "complete.\n"
+     "--verify does the same with the proofs that an archive carries, and nobody is asked.",
      command_replay},
     {"generate", COMMAND_GENERATE, 0, 0, "generate --seed N --events N -o ARCHIVE|DIR/ [options]",
      "Makes a log of random but meaningful events.  The same arguments give the same bytes.",
@@ -25,6 +28,16 @@ const struct command commands[] = {
      "archive goes on\n"
      "with --resume.",
      command_export},
+    {"record", COMMAND_RECORD, 1, 1, "record celestia:URL[?namespace=HEX] --genesis FILE -o ARCHIVE [options]",
+     "Reads a log from the primary into an archive, with the proof of every height, so that it can be verified "
+     "when the\n"
+     "primary has pruned it or is gone.  An interrupted recording goes on with --resume.",
+     command_record},
+    {"doctor", COMMAND_DOCTOR, 1, 1, "doctor celestia:URL[?namespace=HEX] --genesis FILE [--state DIR] [options]",
+     "Looks at a node of the primary as a log needs it: reachable, what its token allows, chain, namespace, "
+     "head, sync,\n"
+     "how far back it goes, clocks, latency, room on the disk.",
+     command_doctor},
     {"inspect", COMMAND_INSPECT, 1, 1,
      "inspect SOURCE [--where EXPR] [--format table|json|ndjson|csv|sqlite] [-o FILE] [options]",
      "Lists events with place, time, type, author, outcome, code and payload.  Outcomes are found by "

@@ -17,7 +17,9 @@ enum {
     COMMAND_FIXTURE = 512,
     COMMAND_QUERY = 1024,
     COMMAND_WHY = 2048,
-    COMMAND_DIFF = 4096
+    COMMAND_DIFF = 4096,
+    COMMAND_RECORD = 8192,
+    COMMAND_DOCTOR = 16384
 };
 
 int command_replay(const struct options *options, struct dsdn_error *error);
@@ -32,6 +34,8 @@ int command_fixture(const struct options *options, struct dsdn_error *error);
 int command_query(const struct options *options, struct dsdn_error *error);
 int command_why(const struct options *options, struct dsdn_error *error);
 int command_diff(const struct options *options, struct dsdn_error *error);
+int command_record(const struct options *options, struct dsdn_error *error);
+int command_doctor(const struct options *options, struct dsdn_error *error);
 int command_help(const struct options *options, struct dsdn_error *error);
 
 /* ---- what is shared by several commands ---- */

@@ -67,7 +67,7 @@ static int side_open(struct side *s, const struct options *o, uint64_t end, stru
     if (rc) return rc;
     memcpy(s->name, s->argument, len);
     s->name[len] = 0;
-    rc = input_open(&s->input, s->name, o->genesis, o->quiet, error);
+    rc = input_open(&s->input, s->name, o, error);
     return rc ? rc : session_begin(&s->session, &s->input, &conditions, NULL, 0, error);
 }
 

@@ -290,13 +290,21 @@ int command_export(const struct options *o, struct dsdn_error *error)
 {
     struct copy c = {.options = o, .end = UINT64_MAX};
     if (!o->output) return dsdn_fail(error, DSDN_E_USAGE, "export wants -o ARCHIVE, -o DIR/ or -o FILE.bin");
-    int rc = options_place("from", o->from, PLACE_SEQUENCE | PLACE_GENESIS, &c.from, error);
-    if (!rc) rc = options_place("to", o->to, PLACE_SEQUENCE | PLACE_TIME, &c.to, error);
+    int rc = options_place("from", o->from, PLACE_SEQUENCE | PLACE_GENESIS | PLACE_HEIGHT, &c.from, error);
+    if (!rc) rc = options_place("to", o->to, PLACE_SEQUENCE | PLACE_TIME | PLACE_HEIGHT, &c.to, error);
+    if (!rc) rc = input_open(&c.input, o->arguments[0], o, error);
+    if (rc) return rc;
+    rc = input_place(&c.input, &c.from, false, error);
+    if (!rc) rc = input_place(&c.input, &c.to, true, error);
+    if (!rc && c.input.kind != INPUT_STREAM) rc = dsdn_source_seek(c.input.source, c.input.source->first, error);
+    if (rc == DSDN_E_NOT_FOUND) rc = DSDN_OK; /* no batches: said below */
     if (!rc && c.to.kind == PLACE_SEQUENCE) c.end = c.to.number + 1;
     if (!rc && c.from.kind == PLACE_SEQUENCE && c.from.number >= c.end)
         rc = dsdn_fail(error, DSDN_E_USAGE, "--from is behind --to");
-    if (!rc) rc = input_open(&c.input, o->arguments[0], o->genesis, o->quiet, error);
-    if (rc) return rc;
+    if (rc) {
+        input_close(&c.input);
+        return rc;
+    }
     uint64_t count = c.input.source->count;
     rc = progress_start(&c.progress, o, "exporting", count == UINT64_MAX ? 0 : count, error);
     bool bench = ends_in(o->output, ".bin") && c.input.catalogue != NULL &&

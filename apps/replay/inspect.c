@@ -97,9 +97,12 @@ static int list(struct listing *l, struct dsdn_error *error)
 {
     const struct options *o = l->options;
     bool people = l->format == FORMAT_TABLE;
-    int rc = options_place("from", o->from, PLACE_GENESIS | PLACE_SEQUENCE | PLACE_CHECKPOINT, &l->from, error);
-    if (!rc) rc = options_place("to", o->to, PLACE_SEQUENCE | PLACE_TIME, &l->to, error);
-    if (!rc) rc = input_open(&l->input, o->arguments[0], o->genesis, o->quiet, error);
+    int rc = options_place("from", o->from, PLACE_GENESIS | PLACE_SEQUENCE | PLACE_CHECKPOINT | PLACE_HEIGHT,
+                           &l->from, error);
+    if (!rc) rc = options_place("to", o->to, PLACE_SEQUENCE | PLACE_TIME | PLACE_HEIGHT, &l->to, error);
+    if (!rc) rc = input_open(&l->input, o->arguments[0], o, error);
+    if (!rc) rc = input_place(&l->input, &l->from, false, error);
+    if (!rc) rc = input_place(&l->input, &l->to, true, error);
     if (rc) return rc;
     uint64_t count = l->input.source->count;
     rc = progress_start(&l->progress, o, "reading", count == UINT64_MAX ? 0 : count, error);

@@ -6,7 +6,7 @@
 
 #include <unistd.h>
 
-enum option_kind { FLAG, TEXT, NUMBER };
+enum option_kind { FLAG, TEXT, LIST, NUMBER };
 
 struct option_desc {
     const char *name;
@@ -28,7 +28,8 @@ struct option_desc {
 #define LISTING (COMMAND_INSPECT | COMMAND_QUERY | COMMAND_WHY)
 #define WRITING                                                                                              \
     (COMMAND_GENERATE | COMMAND_IMPORT | COMMAND_EXPORT | COMMAND_CHECKPOINT | COMMAND_PROVE | LISTING)
-#define LONG (COMMAND_REPLAY | COMMAND_DIFF | WRITING)
+#define LONG (COMMAND_REPLAY | COMMAND_DIFF | COMMAND_RECORD | WRITING)
+#define LAYERED (READING | COMMAND_RECORD | COMMAND_DOCTOR)
 
 #define AT(field) offsetof(struct options, field)
 static const struct option_desc table[] = {
@@ -37,14 +38,23 @@ static const struct option_desc table[] = {
     {"hashes", 0, FLAG, NULL, AT(hashes), 0, 0, COMMAND_REPLAY,
      "check body hashes and compute event ids; no signatures"},
     {"from", 0, TEXT, "PLACE", AT(from), 0, 0, COMMAND_REPLAY | COMMAND_EXPORT | COMMAND_INSPECT,
-     "start: genesis, seq:N or checkpoint:FILE"},
-    {"to", 0, TEXT, "PLACE", AT(to), 0, 0, COMMAND_REPLAY | COMMAND_EXPORT | COMMAND_INSPECT | COMMAND_DIFF,
-     "end, inclusive: seq:N or time:MILLISECONDS"},
+     "start: genesis, seq:N, height:N or checkpoint:FILE"},
+    {"to", 0, TEXT, "PLACE", AT(to), 0, 0,
+     COMMAND_REPLAY | COMMAND_EXPORT | COMMAND_INSPECT | COMMAND_DIFF | COMMAND_RECORD,
+     "end, inclusive: seq:N, height:N or time:MILLISECONDS; record: height:N"},
     {"at", 0, TEXT, "PLACE", AT(at), 0, 0, COMMAND_CHECKPOINT | COMMAND_PROVE | COMMAND_QUERY | COMMAND_WHY,
      "state after this batch: seq:N or tip"},
     {"roles", 0, TEXT, "A,B", AT(roles), 0, 0, COMMAND_REPLAY, "report the roots of these roles only"},
-    {"genesis", 0, TEXT, "FILE", AT(genesis), 0, 0, READING,
+    {"genesis", 0, TEXT, "FILE", AT(genesis), 0, 0, LAYERED,
      "the genesis file of the network that SOURCE must belong to"},
+    {"trusted-header", 0, TEXT, "HEIGHT:HASH", AT(trusted_header), 0, 0, LAYERED,
+     "the header of the primary to trust, or node: its own word (default: the genesis' da_start)"},
+    {"token-file", 0, TEXT, "FILE", AT(token_file), 0, 0, LAYERED,
+     "the node's token (default: the environment's DA_AUTH_TOKEN)"},
+    {"witness", 0, LIST, "URL", AT(witness), 0, 0, LAYERED,
+     "another node, whose headers must agree; may be repeated"},
+    {"timeout", 0, NUMBER, "SECONDS", AT(timeout), 1, 86400, LAYERED,
+     "how long to wait for a height of the primary (default 120)"},
     {"expect-root", 0, TEXT, "HEX", AT(expect_root), 0, 0, COMMAND_REPLAY | COMMAND_CHECKPOINT,
      "the state root that must come out; another one is exit 3"},
     {"root-every", 0, NUMBER, "N", AT(root_every), 1, UINT64_MAX, COMMAND_REPLAY,
@@ -61,12 +71,13 @@ static const struct option_desc table[] = {
     {"perturb", 0, FLAG, NULL, AT(perturb), 0, 0, COMMAND_REPLAY,
      "repeat under other thread counts, table capacities, hash seeds and memory addresses"},
     {"require", 0, TEXT, "LEVEL", AT(require), 0, 0, COMMAND_REPLAY,
-     "least assurance: consistent, authorised, included or canonical (with --verify: authorised); below it "
-     "exit 6"},
+     "least assurance: consistent, authorised, included or canonical; below it exit 6 (with --verify: "
+     "canonical where a DA layer is, else authorised)"},
     {"events-out", 0, TEXT, "FILE", AT(events_out), 0, 0, COMMAND_REPLAY,
      "write findings, roots and fingerprints to FILE as NDJSON, as they are found"},
-    {"state", 0, TEXT, "DIR", AT(state), 0, 0, COMMAND_REPLAY, "where an interrupted run keeps its progress"},
-    {"resume", 0, FLAG, NULL, AT(resume), 0, 0, COMMAND_REPLAY | COMMAND_EXPORT,
+    {"state", 0, TEXT, "DIR", AT(state), 0, 0, LAYERED & ~(uint32_t)COMMAND_RECORD,
+     "where an interrupted run keeps its progress, and the log that was read from a primary"},
+    {"resume", 0, FLAG, NULL, AT(resume), 0, 0, COMMAND_REPLAY | COMMAND_EXPORT | COMMAND_RECORD,
      "go on where an interrupted run stopped"},
     {"where", 0, TEXT, "EXPR", AT(where), 0, 0, COMMAND_INSPECT, "only events for which EXPR holds"},
     {"format", 0, TEXT, "FORMAT", AT(format), 0, 0, LISTING,
@@ -86,13 +97,15 @@ static const struct option_desc table[] = {
     {"families", 0, TEXT, "A,B", AT(families), 0, 0, COMMAND_GENERATE, "events of these families only"},
     {"events-per-batch", 0, NUMBER, "N", AT(per_batch), 1, 65535, COMMAND_GENERATE | COMMAND_IMPORT,
      "events of one batch (default: generate 1000, import 256)"},
-    {"output", 'o', TEXT, "FILE", AT(output), 0, 0, WRITING,
+    {"output", 'o', TEXT, "FILE", AT(output), 0, 0, WRITING | COMMAND_RECORD,
      "where the result goes; a name that ends in / is a log directory"},
-    {"force", 0, FLAG, NULL, AT(force), 0, 0, WRITING | COMMAND_REPLAY, "replace an output file that exists"},
-    {"json", 0, FLAG, NULL, AT(json), 0, 0, COMMAND_REPLAY | COMMAND_CHECKPOINT | COMMAND_DIFF,
+    {"force", 0, FLAG, NULL, AT(force), 0, 0, WRITING | COMMAND_REPLAY | COMMAND_RECORD,
+     "replace an output file that exists"},
+    {"json", 0, FLAG, NULL, AT(json), 0, 0,
+     COMMAND_REPLAY | COMMAND_CHECKPOINT | COMMAND_DIFF | COMMAND_DOCTOR,
      "print one JSON object on standard output"},
     {"progress", 0, TEXT, "WHEN", AT(progress), 0, 0, LONG, "auto (default: on a terminal), always or never"},
-    {"quiet", 'q', FLAG, NULL, AT(quiet), 0, 0, LONG | COMMAND_FIXTURE,
+    {"quiet", 'q', FLAG, NULL, AT(quiet), 0, 0, LONG | COMMAND_FIXTURE | COMMAND_DOCTOR,
      "no progress and no remarks; errors stay"},
     {"no-color", 0, FLAG, NULL, AT(no_color), 0, 0, ALL, "no colour (also by the environment's NO_COLOR)"},
     {"man", 0, FLAG, NULL, AT(man), 0, 0, COMMAND_HELP, "list every command with its options, one a line"},
@@ -193,6 +206,15 @@ static int option_set(struct options *o, const struct option_desc *d, const char
         if (!*value)
             return dsdn_fail(error, DSDN_E_USAGE, "--%s wants %s, not nothing", d->name, d->argument);
         memcpy(field, &value, sizeof value);
+        return DSDN_OK;
+    }
+    if (d->kind == LIST) {
+        struct option_list *list = (struct option_list *)(void *)field;
+        if (!*value)
+            return dsdn_fail(error, DSDN_E_USAGE, "--%s wants %s, not nothing", d->name, d->argument);
+        if (list->cnt == OPTION_LIST_MAX)
+            return dsdn_fail(error, DSDN_E_USAGE, "--%s is there more than %u times", d->name, OPTION_LIST_MAX);
+        list->items[list->cnt++] = value;
         return DSDN_OK;
     }
     uint64_t number;
@@ -300,15 +322,25 @@ static void add_quoted(struct line *l, const char *argument)
     add(l, "'", 1);
 }
 
-void options_resume(const struct options *options, char *out, size_t cap)
+static void typed_again(const struct options *options, const char *last, char *out, size_t cap)
 {
     struct line line = {out, 0, cap};
     add(&line, "dsdn-replay", 11);
     if (*options->command->name) add_quoted(&line, options->command->name);
     for (int i = 0; i < options->raw_cnt; i++)
         if (strcmp(options->raw[i], "--resume") != 0) add_quoted(&line, options->raw[i]);
-    add_quoted(&line, "--resume");
+    if (last) add_quoted(&line, last);
     out[line.len < cap ? line.len : 0] = 0;
+}
+
+void options_resume(const struct options *options, char *out, size_t cap)
+{
+    typed_again(options, "--resume", out, cap);
+}
+
+void options_again(const struct options *options, char *out, size_t cap)
+{
+    typed_again(options, NULL, out, cap);
 }
 
 /* ---- values ---------------------------------------------------------------------------------- */
@@ -328,6 +360,7 @@ int options_place(const char *name, const char *text, unsigned allowed, struct p
     } kinds[] = {{PLACE_GENESIS, "genesis", "genesis"},
                  {PLACE_TIP, "tip", "tip"},
                  {PLACE_SEQUENCE, "seq:", "seq:N"},
+                 {PLACE_HEIGHT, "height:", "height:N"},
                  {PLACE_TIME, "time:", "time:MILLISECONDS"},
                  {PLACE_CHECKPOINT, "checkpoint:", "checkpoint:FILE"}};
     char forms[128] = "";

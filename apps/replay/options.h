@@ -11,8 +11,14 @@
 #define ARGUMENT_MAX  65536u /* bytes of one argument */
 #define JOBS_MAX      64u
 #define SEED_NONE     UINT64_MAX
+#define OPTION_LIST_MAX 8u /* times an option that may be repeated */
 
 struct command;
+
+struct option_list {
+    const char *items[OPTION_LIST_MAX];
+    uint32_t cnt;
+};
 
 /* Everything that the options can say.  Strings belong to argv. */
 struct options {
@@ -24,8 +30,10 @@ struct options {
     bool help, verify, hashes, fingerprint, digest, perturb, json, quiet, no_color, resume, force, man;
     const char *from, *to, *at, *roles, *genesis, *expect_root, *events_out, *progress, *state, *require,
         *output;
+    const char *token_file, *trusted_header;
+    struct option_list witness;
     const char *families, *where, *format, *table, *view, *key, *check, *root, *batches;
-    uint64_t root_every, jobs, max_errors, repeat, seed, events, signatures, per_batch;
+    uint64_t root_every, jobs, max_errors, repeat, seed, events, signatures, per_batch, timeout;
 };
 
 struct command {
@@ -61,8 +69,9 @@ void options_overview(FILE *out);
 void options_man(FILE *out);
 
 /* options_resume writes the command as it was typed, quoted for a shell, with --resume; "" when it does not
- * fit. */
+ * fit.  options_again leaves --resume out: for what goes on by itself. */
 void options_resume(const struct options *options, char *out, size_t cap);
+void options_again(const struct options *options, char *out, size_t cap);
 
 /* options_hex32 reads the 64 hex digits of an option; USAGE names it. */
 int options_hex32(const char *name, const char *text, uint8_t out[32], struct dsdn_error *error);
@@ -74,11 +83,12 @@ enum place_kind {
     PLACE_SEQUENCE = 2,
     PLACE_CHECKPOINT = 4,
     PLACE_TIME = 8,
-    PLACE_TIP = 16
+    PLACE_TIP = 16,
+    PLACE_HEIGHT = 32
 };
 struct place {
     enum place_kind kind;
-    uint64_t number;  /* sequence, or milliseconds */
+    uint64_t number;  /* sequence, milliseconds, or height */
     const char *path; /* of the checkpoint */
 };
 

@@ -19,15 +19,13 @@ static int read_options(struct run *run, const struct options *o, struct dsdn_er
                   : o->hashes ? DSDN_CHECK_BODY | DSDN_CHECK_EVENT_IDS
                               : 0;
     int rc =
-        options_place("from", o->from, PLACE_GENESIS | PLACE_SEQUENCE | PLACE_CHECKPOINT, &run->from, error);
-    if (!rc) rc = options_place("to", o->to, PLACE_SEQUENCE | PLACE_TIME, &run->to, error);
+        options_place("from", o->from, PLACE_GENESIS | PLACE_SEQUENCE | PLACE_CHECKPOINT | PLACE_HEIGHT,
+                      &run->from, error);
+    if (!rc) rc = options_place("to", o->to, PLACE_SEQUENCE | PLACE_TIME | PLACE_HEIGHT, &run->to, error);
     if (!rc && o->expect_root) rc = options_hex32("expect-root", o->expect_root, run->expected, error);
     if (rc) return rc;
     run->has_expected = o->expect_root != NULL;
-    if (run->to.kind == PLACE_SEQUENCE) run->end = run->to.number + 1;
-    if (run->from.kind == PLACE_SEQUENCE && run->from.number >= run->end)
-        return dsdn_fail(error, DSDN_E_USAGE, "--from is behind --to");
-    int level = o->require ? assurance_find(o->require) : o->verify ? ASSURANCE_AUTHORISED : ASSURANCE_NONE;
+    int level = o->require ? assurance_find(o->require) : ASSURANCE_NONE;
     if (level < 0)
         return dsdn_fail(error, DSDN_E_USAGE,
                          "--require wants consistent, authorised, included or canonical, not \"%.40s\"",
@@ -49,6 +47,20 @@ static int check_options(const struct run *run, struct dsdn_error *error)
         return dsdn_fail(error, DSDN_E_USAGE,
                          "--digest is about the neutral bench format; this is another network");
     return report_roles(run, error);
+}
+
+/* What depends on what the source is. */
+static int read_places(struct run *run, struct dsdn_error *error)
+{
+    const struct options *o = run->options;
+    int rc = input_place(&run->input, &run->from, false, error);
+    if (!rc) rc = input_place(&run->input, &run->to, true, error);
+    if (rc) return rc;
+    if (run->to.kind == PLACE_SEQUENCE) run->end = run->to.number + 1;
+    if (run->from.kind == PLACE_SEQUENCE && run->from.number >= run->end)
+        return dsdn_fail(error, DSDN_E_USAGE, "--from is behind --to");
+    if (o->verify && !o->require) run->required = run->input.da ? ASSURANCE_CANONICAL : ASSURANCE_AUTHORISED;
+    return DSDN_OK;
 }
 
 /* Batches to come, for the bar; 0 when nobody knows. */
@@ -118,6 +130,37 @@ static int repeat(struct run *run, struct dsdn_error *error)
 
 /* ---- the verdict ----------------------------------------------------------------------------- */
 
+/* The follower's state was made batch by batch, with rollbacks; the replay's in one go. */
+static int compare_follower(struct run *run, struct dsdn_error *error)
+{
+    const struct da_facts *da = run->input.da;
+    if (!run_proved(run) || !run->batches) return DSDN_OK;
+    if (run->next != da->next) {
+        if (run->session.unverified && run->session.begin && !run->has_expected)
+            run_gap(run, 0, run->session.begin - 1,
+                    "the checkpoint's root is tied to nothing trusted before batch %llu (--expect-root)",
+                    (unsigned long long)da->next - 1);
+        return DSDN_OK;
+    }
+    if (dsdn_equal32(da->root, run->roots.state)) return DSDN_OK;
+    dsdn_fail(error, DSDN_E_ROOT, "the state root is not the one that following the primary gave");
+    dsdn_error_in(error, run->next - 1);
+    struct dsdn_error found = *error;
+    int rc = finding_add(run, &found, error);
+    return rc ? rc : DSDN_E_ROOT;
+}
+
+/* Why the assurance is not higher, for the message; "" when nobody knows. */
+static const char *reason(const struct run *run)
+{
+    const struct da_facts *da = run->input.da;
+    if (!da || run_assurance(run) != ASSURANCE_AUTHORISED) return "";
+    if (da->anchored) return "; the newest batches are not on the primary";
+    return run->input.kind == INPUT_DA
+               ? "; the trusted header was taken from the node itself (--trusted-header HEIGHT:HASH)"
+               : "; nothing outside the archive names its network (--genesis FILE)";
+}
+
 /* Nothing was wrong with the log: was what was asked for there, and what was expected? */
 static int judge(struct run *run, struct dsdn_error *error)
 {
@@ -140,9 +183,50 @@ static int judge(struct run *run, struct dsdn_error *error)
                          (unsigned long long)run->gaps[0].from, (unsigned long long)run->gaps[0].to,
                          run->gaps[0].why);
     if (run_assurance(run) < run->required)
-        return dsdn_fail(error, DSDN_E_INCOMPLETE, "assurance is %s, below the required %s",
-                         assurance_name(run_assurance(run)), assurance_name(run->required));
+        return dsdn_fail(error, DSDN_E_INCOMPLETE, "assurance is %s, below the required %s%s",
+                         assurance_name(run_assurance(run)), assurance_name(run->required), reason(run));
     return DSDN_OK;
+}
+
+/* What is false before a single batch is replayed: a lying node, a log that breaks its rules. */
+static int note_found(struct run *run, int rc, struct dsdn_error *error)
+{
+    const struct da_facts *da = run->input.da;
+    int class = dsdn_error_exit(rc);
+    struct dsdn_error found = *error;
+    if (class == 3 || class == 4) {
+        int added = finding_add(run, &found, error);
+        return added ? added : rc;
+    }
+    for (uint32_t i = 0; !rc && da && i < da->found_cnt; i++) rc = finding_add(run, &da->found[i], error);
+    return rc;
+}
+
+static int open_source(struct run *run, struct dsdn_error *error)
+{
+    const struct options *o = run->options;
+    int rc = input_open(&run->input, o->arguments[0], o, error);
+    if (!rc && o->verify && run->input.kind == INPUT_ARCHIVE) rc = archive_audit(&run->input, o, error);
+    if (rc == DSDN_E_INTERRUPTED && o->state && celestia_named(o->arguments[0]))
+        options_again(o, run->resume, sizeof run->resume); /* the log in the directory goes on by itself */
+    return note_found(run, rc, error);
+}
+
+/* The verdict of a run in which nothing failed. */
+static int verdict(struct run *run, struct dsdn_error *error)
+{
+    const struct da_facts *da = run->input.da;
+    uint64_t have = da && da->next > run->first ? da->next : run->first;
+    if (run->input.source->unverified && run->batches)
+        run_gap(run, run->first, run->next - 1, "%s", run->input.source->unverified);
+    if (da && da->gap[0] && have < run->next) run_gap(run, have, run->next - 1, "%s", da->gap);
+    int rc = compare_follower(run, error);
+    if (rc) return rc;
+    if (da && da->found_cnt) {
+        if (error) *error = da->found[0];
+        return da->found[0].code;
+    }
+    return judge(run, error);
 }
 
 /* Behind the batches, which name their damage better. */
@@ -158,9 +242,10 @@ static int check_container(struct run *run, struct dsdn_error *error)
 static int work(struct run *run, struct dsdn_error *error)
 {
     const struct options *o = run->options;
-    int rc = input_open(&run->input, o->arguments[0], o->genesis, o->quiet, error);
+    int rc = findings_open(run, error);
+    if (!rc) rc = open_source(run, error);
     if (!rc) rc = check_options(run, error);
-    if (!rc) rc = findings_open(run, error);
+    if (!rc) rc = read_places(run, error);
     if (!rc)
         rc = progress_start(&run->progress, o, o->verify ? "verifying" : "replaying", expected_batches(run),
                             error);
@@ -170,9 +255,7 @@ static int work(struct run *run, struct dsdn_error *error)
     rc = repeat(run, error);
     run->whole = !rc;
     if (!rc && o->verify) rc = check_container(run, error);
-    if (run->input.source->unverified && run->batches)
-        run_gap(run, run->first, run->next - 1, "%s", run->input.source->unverified);
-    if (!rc) rc = judge(run, error);
+    if (!rc) rc = verdict(run, error);
     if (rc == DSDN_E_INTERRUPTED) {
         int saved = resume_save(run, error);
         if (saved) return saved;

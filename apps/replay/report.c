@@ -176,11 +176,72 @@ static void put_roots(struct dsdn_text *t, const struct run *run)
     if (run->checks & DSDN_CHECK_EVENT_IDS) put_hex(t, "event_id_sum", run->event_id_sum, true);
 }
 
+/* Heights whose namespace data is proved complete, those of earlier runs with the same --state among them. */
+static uint64_t proved_heights(const struct run *run)
+{
+    const struct da_facts *da = run->input.da;
+    return da && da->complete != DSDN_HEIGHT_NONE ? da->complete + 1 - da->start : 0;
+}
+
+static void put_as_of(struct dsdn_text *t, const struct da_facts *da)
+{
+    dsdn_text_key(t, "as_of");
+    if (!da || da->complete == DSDN_HEIGHT_NONE) {
+        dsdn_text_null(t);
+        return;
+    }
+    dsdn_text_open(t, '{');
+    put_u64(t, "height", da->complete);
+    dsdn_text_key(t, "time");
+    if (da->time_ms)
+        dsdn_text_u64(t, da->time_ms);
+    else
+        dsdn_text_null(t);
+    put_u64(t, "included", da->included);
+    put_u64(t, "settled", da->settled);
+    dsdn_text_close(t, '}');
+}
+
+static const char *anchor_source(const struct run *run)
+{
+    const struct da_facts *da = run->input.da;
+    if (da && !da->anchored) return run->input.kind == INPUT_DA ? "node" : "archive";
+    if (da) return da->source == DSDN_ANCHOR_PRIOR ? "prior" : "pinned";
+    return run->options->genesis || run->has_expected ? "pinned" : NULL;
+}
+
+/* What the verdict rests on. */
+static void put_anchor(struct dsdn_text *t, const struct run *run)
+{
+    const struct da_facts *da = run->input.da;
+    const char *source = anchor_source(run);
+    dsdn_text_key(t, "anchor");
+    dsdn_text_open(t, '{');
+    put_hex(t, "genesis", run->input.genesis.hash, run->input.genesis.bytes != NULL);
+    dsdn_text_key(t, "header");
+    if (da && da->header_height) {
+        dsdn_text_open(t, '{');
+        put_u64(t, "height", da->header_height);
+        put_hex(t, "hash", da->header_hash, true);
+        dsdn_text_close(t, '}');
+    } else {
+        dsdn_text_null(t);
+    }
+    /* That of a resumed run is its own progress. */
+    put_hex(t, "checkpoint", run->session.root, run->session.checkpoint[0] && !run->options->resume);
+    dsdn_text_key(t, "source");
+    if (source)
+        dsdn_text_string(t, source);
+    else
+        dsdn_text_null(t);
+    dsdn_text_close(t, '}');
+}
+
 static void put_verified(struct dsdn_text *t, const struct run *run)
 {
     dsdn_text_key(t, "verified");
     dsdn_text_open(t, '{');
-    put_u64(t, "da", 0);
+    put_u64(t, "da", proved_heights(run));
     put_u64(t, "chain", run->batches);
     put_u64(t, "signatures", run->signatures);
     put_u64(t, "attestations", run->attestations);
@@ -202,6 +263,8 @@ static void put_verified(struct dsdn_text *t, const struct run *run)
     dsdn_text_close(t, ']');
     dsdn_text_key(t, "assurance");
     dsdn_text_string(t, assurance_name(run_assurance(run)));
+    put_as_of(t, run->input.da);
+    put_anchor(t, run);
 }
 
 static void put_network(struct dsdn_text *t, const struct run *run)
@@ -305,6 +368,20 @@ static void lines_roots(struct dsdn_text *t, const struct run *run, bool whole)
     if (whole) line_hex(t, "root:", run->roots.state);
 }
 
+static void lines_primary(struct dsdn_text *t, const struct run *run)
+{
+    const struct da_facts *da = run->input.da;
+    char hex[65];
+    if (!da || da->complete == DSDN_HEIGHT_NONE) return;
+    dsdn_text_format(t, "%-13s heights %llu..%llu complete, %llu batches included, %llu settled\n",
+                     "primary:", (unsigned long long)da->start, (unsigned long long)da->complete,
+                     (unsigned long long)da->included, (unsigned long long)da->settled);
+    if (!da->header_height) return;
+    dsdn_hex_encode(da->header_hash, 32, hex);
+    dsdn_text_format(t, "%-13s height %llu, %s (%s)\n", "anchor:", (unsigned long long)da->header_height, hex,
+                     anchor_source(run));
+}
+
 int report_text(struct run *run, bool whole, struct dsdn_error *error)
 {
     struct dsdn_text text, *t = &text;
@@ -321,10 +398,11 @@ int report_text(struct run *run, bool whole, struct dsdn_error *error)
         dsdn_text_format(t, "%-13s 0\n", "batches:");
     dsdn_text_format(t, "%-13s %llu\n", "events:", (unsigned long long)run->events);
     lines_rejected(t, run);
-    if (run->checks & DSDN_CHECK_SIGNATURES)
+    if (run->checks & DSDN_CHECK_SIGNATURES || run_proved(run))
         dsdn_text_format(t, "%-13s %llu signatures, %llu declared roots\n",
                          "verified:", (unsigned long long)run->signatures,
                          (unsigned long long)run->attestations);
+    lines_primary(t, run);
     for (uint32_t i = 0; i < run->gap_cnt; i++)
         dsdn_text_format(t, "%-13s %llu..%llu: %s\n", "unverified:", (unsigned long long)run->gaps[i].from,
                          (unsigned long long)run->gaps[i].to, run->gaps[i].why);

@@ -21,7 +21,7 @@
 static bool folder(const struct run *run, char *out)
 {
     int len = run->options->state            ? snprintf(out, RESUME_PATH, "%s", run->options->state)
-              : run->input.kind == INPUT_LOG ? snprintf(out, RESUME_PATH, "%s/progress", run->input.name)
+              : run->input.kind == INPUT_LOG ? snprintf(out, RESUME_PATH, "%.4000s/progress", run->input.dir)
                                              : 0;
     return len > 0 && (unsigned)len < RESUME_PATH - 64;
 }

@@ -25,9 +25,20 @@ int assurance_find(const char *name)
 
 enum assurance run_assurance(const struct run *run)
 {
-    if (run->finding_cnt || !run->batches || run->gap_cnt || !(run->checks & DSDN_CHECK_BODY))
-        return ASSURANCE_NONE;
+    const struct da_facts *da = run->input.da;
+    if (run->finding_cnt || !run->batches || run->gap_cnt) return ASSURANCE_NONE;
+    if (run_proved(run)) {
+        if (!da->anchored || run->next > da->included) return ASSURANCE_AUTHORISED;
+        return da->start <= da->da_start ? ASSURANCE_CANONICAL : ASSURANCE_INCLUDED;
+    }
+    if (!(run->checks & DSDN_CHECK_BODY)) return ASSURANCE_NONE;
     return run->checks & DSDN_CHECK_SIGNATURES ? ASSURANCE_AUTHORISED : ASSURANCE_CONSISTENT;
+}
+
+bool run_proved(const struct run *run)
+{
+    const struct da_facts *da = run->input.da;
+    return da && !da->gap[0] && da->complete != DSDN_HEIGHT_NONE;
 }
 
 void run_gap(struct run *run, uint64_t from, uint64_t to, const char *format, ...)
@@ -148,7 +159,7 @@ static int applied(void *self, const struct dsdn_engine *e, const struct dsdn_pr
         run->bytes += record->len;
         run->batches++;
         run->next = record->sequence + 1;
-        if (run->checks & DSDN_CHECK_SIGNATURES) run->signatures += 1u + p->signed_cnt;
+        if (run->checks & DSDN_CHECK_SIGNATURES || run_proved(run)) run->signatures += 1u + p->signed_cnt;
         for (int i = 0; i < 32; i++) run->event_id_sum[i] ^= p->event_id_sum[i];
     }
     int rc = DSDN_OK;
@@ -175,7 +186,8 @@ static int begin(struct run *run, struct dsdn_error *error)
     if (run->options->resume) return resume_load(run, error);
     int rc = session_begin(&run->session, &run->input, &run->conditions, &run->from, latest, error);
     if (rc) return rc;
-    if (run->session.unverified && !run->has_expected && run->session.begin)
+    /* Where a follower has the state too, the root at the end says whether the checkpoint's was right. */
+    if (run->session.unverified && !run->has_expected && run->session.begin && !run_proved(run))
         run_gap(run, 0, run->session.begin - 1,
                 "the checkpoint's root is not tied to anything trusted (--expect-root)");
     if (session_next(&run->session) >= latest) enter_span(run);
@@ -220,7 +232,7 @@ int run_span(struct run *run, struct dsdn_error *error)
     if (run->attesting) rc = dsdn_engine_track(run->session.engine, error);
     struct dsdn_replay_options options = {
         .jobs = run->conditions.jobs,
-        .checks = run->checks,
+        .checks = run_proved(run) ? run->checks & ~(uint32_t)DSDN_CHECK_SIGNATURES : run->checks,
         .end = run->end,
         .end_time_ms = run->to.kind == PLACE_TIME ? run->to.number : 0,
         .root_every = run->options->root_every,

@@ -3,6 +3,7 @@
 #ifndef DSDN_APPS_REPLAY_RUN_H
 #define DSDN_APPS_REPLAY_RUN_H
 
+#include "apps/replay/celestia.h"
 #include "apps/replay/commands.h"
 #include "apps/replay/session.h"
 
@@ -98,6 +99,10 @@ void run_free(struct run *run);
 /* run_gap notes what was not checked. */
 void run_gap(struct run *run, uint64_t from, uint64_t to, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* run_proved says whether a DA layer makes every batch of the source canonical: then its signatures were
+ * checked on the way in, takeovers with the certificates that no log holds. */
+bool run_proved(const struct run *run);
 
 /* run_assurance is what the run has shown. */
 enum assurance run_assurance(const struct run *run);

@@ -52,7 +52,7 @@ static int begin_nearest(struct session *s, const struct dsdn_engine_options *op
         struct dsdn_error ignored = DSDN_ERROR_INIT;
         bool named =
             row.name[0] && !strchr(row.name, '/') &&
-            (size_t)snprintf(path, sizeof path, "%s/checkpoints/%s", s->input->name, row.name) < sizeof path;
+            (size_t)snprintf(path, sizeof path, "%s/checkpoints/%s", s->input->dir, row.name) < sizeof path;
         if (named && row.verified && !begin_checkpoint(s, options, jobs, path, &ignored) &&
             dsdn_equal32(s->root, row.root) && session_next(s) <= latest) {
             s->unverified = false;
@@ -177,8 +177,7 @@ int session_open(struct session *s, struct input *input, const struct options *o
     *input = (struct input){0};
     int rc = options_place("at", options->at, PLACE_SEQUENCE | PLACE_TIP, &at, error);
     if (!rc)
-        rc = input_open(input, options->arguments[options->argument_cnt - 1], options->genesis,
-                        options->quiet, error);
+        rc = input_open(input, options->arguments[options->argument_cnt - 1], options, error);
     if (rc) return rc;
     uint64_t end = at.kind == PLACE_SEQUENCE ? at.number + 1 : UINT64_MAX, count = input->source->count;
     uint64_t total = end != UINT64_MAX ? end : count == UINT64_MAX ? 0 : input->source->first + count;

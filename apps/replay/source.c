@@ -1,6 +1,8 @@
 #include "apps/replay/source.h"
 
+#include "apps/replay/celestia.h"
 #include "log/archive.h"
+#include "log/batch.h"
 #include "statemachine/fixture.h"
 #include "roles/dsdn.h"
 #include "roles/neutral/bench_file.h"
@@ -8,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -41,6 +44,7 @@ static int open_log(struct input *in, bool quiet, struct dsdn_error *error)
 {
     struct dsdn_store_report report = {0};
     in->kind = INPUT_LOG;
+    snprintf(in->dir, sizeof in->dir, "%s", in->name);
     int rc = dsdn_store_open(in->name, NULL, &in->store, &report, error);
     if (rc) return rc;
     if (!quiet) remark(&report, in->name);
@@ -83,9 +87,10 @@ static int open_stream(struct input *in, int fd, struct dsdn_error *error)
                                     error);
 }
 
-static int open_container(struct input *in, bool quiet, struct dsdn_error *error)
+static int open_container(struct input *in, const struct options *options, struct dsdn_error *error)
 {
-    static const char *const layers[] = {"celestia:", "quorum:", "emergency:"};
+    static const char *const layers[] = {"quorum:", "emergency:"};
+    bool quiet = options->quiet;
     struct stat st;
     if (strcmp(in->name, "-") == 0) return open_stream(in, STDIN_FILENO, error);
     if (stat(in->name, &st) == 0) {
@@ -96,6 +101,7 @@ static int open_container(struct input *in, bool quiet, struct dsdn_error *error
         return rc ? rc : open_stream(in, in->fd, error);
     }
     int reason = errno;
+    if (celestia_named(in->name)) return celestia_open(in, options, error);
     for (size_t i = 0; i < sizeof layers / sizeof layers[0]; i++)
         if (strncmp(in->name, layers[i], strlen(layers[i])) == 0)
             return dsdn_fail(error, DSDN_E_USAGE, "this program has no adapter for %s sources", layers[i]);
@@ -126,12 +132,11 @@ static int open_genesis(struct input *in, const char *path, struct dsdn_error *e
     return rc;
 }
 
-int input_open(struct input *in, const char *argument, const char *genesis_path, bool quiet,
-               struct dsdn_error *error)
+int input_open(struct input *in, const char *argument, const struct options *options, struct dsdn_error *error)
 {
     *in = (struct input){.name = argument, .fd = -1};
-    int rc = open_container(in, quiet, error);
-    if (!rc) rc = open_genesis(in, genesis_path, error);
+    int rc = open_container(in, options, error);
+    if (!rc) rc = open_genesis(in, options->genesis, error);
     if (!rc) in->catalogue = input_catalogue(&in->genesis);
     if (rc) input_close(in);
     return rc;
@@ -144,12 +149,53 @@ void input_close(struct input *in)
     dsdn_source_close(in->source);
     if (in->store) dsdn_store_close(in->store);
     if (in->fd >= 0) close(in->fd);
+    if (in->temporary) temporary_remove(in->dir);
+    free(in->da);
     *in = (struct input){.fd = -1};
 }
 
 int input_check(struct input *in, struct dsdn_error *error)
 {
     uint64_t records;
-    if (in->kind == INPUT_LOG) return dsdn_store_verify(in->store, &records, error);
+    if (in->store) return dsdn_store_verify(in->store, &records, error);
     return in->kind == INPUT_ARCHIVE ? dsdn_archive_check(in->source, error) : DSDN_OK;
+}
+
+int input_height(struct input *in, uint64_t height, uint64_t *sequence, struct dsdn_error *error)
+{
+    struct dsdn_buffer buffer = {NULL, 0, 0};
+    struct dsdn_record record;
+    struct dsdn_header header;
+    if (in->kind == INPUT_STREAM)
+        return dsdn_fail(error, DSDN_E_USAGE, "standard input can be read only once: no height:N");
+    int rc = dsdn_source_seek(in->source, in->source->first, error);
+    while (!rc) {
+        rc = dsdn_source_next(in->source, &buffer, &record, error);
+        if (!rc) rc = dsdn_header_decode(record.batch, record.len, &header, error);
+        if (rc || header.origin.height >= height) break;
+    }
+    dsdn_buffer_free(&buffer);
+    if (rc == DSDN_E_AGAIN || rc == DSDN_E_NOT_FOUND)
+        return dsdn_fail_at(error, DSDN_E_NOT_FOUND, in->name, DSDN_NO_OFFSET,
+                            "no batch has an origin at height %llu or above", (unsigned long long)height);
+    if (!rc) *sequence = header.sequence;
+    return rc;
+}
+
+int input_place(struct input *in, struct place *place, bool end, struct dsdn_error *error)
+{
+    uint64_t sequence, height = place->number;
+    if (place->kind != PLACE_HEIGHT) return DSDN_OK;
+    *place = (struct place){PLACE_NONE, 0, NULL};
+    if (end && in->da) { /* it was followed to there */
+        if (in->da->next) *place = (struct place){PLACE_SEQUENCE, in->da->next - 1, NULL};
+        return DSDN_OK;
+    }
+    int rc = input_height(in, height + (end ? 1 : 0), &sequence, error);
+    if (rc == DSDN_E_NOT_FOUND && end) return DSDN_OK;
+    if (!rc && end && !sequence)
+        return dsdn_fail(error, DSDN_E_NOT_FOUND, "no batch has an origin at height %llu or below",
+                         (unsigned long long)height);
+    if (!rc) *place = (struct place){PLACE_SEQUENCE, end ? sequence - 1 : sequence, NULL};
+    return rc;
 }

@@ -244,7 +244,7 @@ static int applied(void *self, const struct dsdn_engine *engine, const struct ds
 static int begin(struct why *w, const struct conditions *conditions, struct dsdn_error *error)
 {
     const struct options *o = w->options;
-    int rc = input_open(&w->input, o->arguments[0], o->genesis, o->quiet, error);
+    int rc = input_open(&w->input, o->arguments[0], o, error);
     if (!rc) rc = session_begin(&w->session, &w->input, conditions, NULL, 0, error);
     if (!rc) rc = session_row(&w->session, o, &w->table, w->key, error);
     if (rc) return rc;
