@@ -81,8 +81,8 @@ void dsdn_direct_queue_cut(struct dsdn_direct_queue *q, uint64_t height)
     shrink(q);
 }
 
-/* Every event must be one that this program knows, in canonical form: what is not could not stand in a valid batch
- * (docs/decisions/0012).  *since: the version that enables them all. */
+/* Every event must be one that this program knows, in canonical form: what is not could not stand in a valid
+ * batch (docs/decisions/0012).  *since: the version that enables them all. */
 static int read_events(const struct dsdn_catalogue *c, const struct dsdn_bundle *b, uint64_t *since,
                        struct dsdn_error *error)
 {
@@ -112,7 +112,8 @@ static int keep_bundle(struct dsdn_direct_queue *q, struct dsdn_direct *d, const
                        struct dsdn_error *error)
 {
     size_t len = d->len - DSDN_DIRECT_PREFIX;
-    if (!(d->bundle = malloc(len))) return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for a direct bundle");
+    if (!(d->bundle = malloc(len)))
+        return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for a direct bundle");
     memcpy(d->bundle, bytes + DSDN_DIRECT_PREFIX, len);
     q->bundle_bytes += len;
     return DSDN_OK;
@@ -200,14 +201,14 @@ void dsdn_direct_charge(struct dsdn_engine *e, const struct dsdn_prepared *p)
 
 /* ---- the selection ---- */
 
-/* A set of (key, number) with a count each: which (author, nonce) came already, and how many of an author at a
- * height.  Hashes are seeded like those of the tables. */
+/* A set of (key, number) with a count each: which (author, nonce) came already, and how many of an author at
+ * a height.  Hashes are seeded like those of the tables. */
 struct tally {
     struct tally_slot {
         const uint8_t *key; /* NULL: free */
         uint64_t number;
         uint32_t count;
-    } *slots;
+    } * slots;
     uint32_t used, mask;
     uint64_t seed;
 };
@@ -274,8 +275,8 @@ static bool passes(const struct dsdn_engine *e, const struct dsdn_direct *d, uin
 }
 
 int dsdn_direct_select(const struct dsdn_engine *e, const struct dsdn_direct_queue *q,
-                       const struct dsdn_origin *origin, uint64_t time_ms,
-                       struct dsdn_direct_selection *out, struct dsdn_error *error)
+                       const struct dsdn_origin *origin, uint64_t time_ms, struct dsdn_direct_selection *out,
+                       struct dsdn_error *error)
 {
     const struct dsdn_state *s = &e->state;
     const struct dsdn_sys_row_head *head = dsdn_head(s);
@@ -336,10 +337,10 @@ static void digest_of(const struct dsdn_bundle *b, uint8_t digest[32])
     dsdn_sha256(b->events - DSDN_BUNDLE_LEN, DSDN_BUNDLE_LEN + (size_t)b->events_len, digest);
 }
 
-/* Bundle i of the batch is not the i-th of the selection: says which one is left out, or what is there without
- * being selected. */
-static int differs(const struct dsdn_direct_queue *q, const struct dsdn_prepared *p, uint32_t i, uint32_t direct,
-                   const struct dsdn_direct_selection *selection, struct dsdn_error *error)
+/* Bundle i of the batch is not the i-th of the selection: says which one is left out, or what is there
+ * without being selected. */
+static int differs(const struct dsdn_direct_queue *q, const struct dsdn_prepared *p, uint32_t i,
+                   uint32_t direct, const struct dsdn_direct_selection *selection, struct dsdn_error *error)
 {
     char name[64];
     uint8_t digest[32] = {0};
@@ -359,11 +360,13 @@ static int differs(const struct dsdn_direct_queue *q, const struct dsdn_prepared
         for (uint32_t k = 0; !seen && k < q->cnt; k++)
             if (dsdn_equal32(q->entries[k].digest, digest)) seen = &q->entries[k];
         if (seen)
-            dsdn_fail(error, DSDN_E_DIRECT,
-                      "the direct bundle of %s at height %llu index %u is not one of those that this batch takes",
-                      who(b->author, b->nonce, name), (unsigned long long)seen->height, seen->index);
+            dsdn_fail(
+                error, DSDN_E_DIRECT,
+                "the direct bundle of %s at height %llu index %u is not one of those that this batch takes",
+                who(b->author, b->nonce, name), (unsigned long long)seen->height, seen->index);
         else
-            dsdn_fail(error, DSDN_E_DIRECT, "the primary does not have the direct bundle of %s behind the cursor",
+            dsdn_fail(error, DSDN_E_DIRECT,
+                      "the primary does not have the direct bundle of %s behind the cursor",
                       who(b->author, b->nonce, name));
     }
     if (error) {
@@ -388,7 +391,8 @@ int dsdn_direct_judge(const struct dsdn_direct_queue *q, const struct dsdn_prepa
     }
     if (h->cursor.height == selection->cursor.height && h->cursor.blob_index == selection->cursor.blob_index)
         return DSDN_OK;
-    dsdn_fail(error, DSDN_E_CURSOR, "da_cursor is at height %llu index %u; what this batch takes ends at %llu index %u",
+    dsdn_fail(error, DSDN_E_CURSOR,
+              "da_cursor is at height %llu index %u; what this batch takes ends at %llu index %u",
               (unsigned long long)h->cursor.height, h->cursor.blob_index,
               (unsigned long long)selection->cursor.height, selection->cursor.blob_index);
     return dsdn_error_in(error, h->sequence), DSDN_E_CURSOR;

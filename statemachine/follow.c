@@ -10,7 +10,8 @@ static const uint8_t *batch_in(const uint8_t *bytes, size_t len)
 {
     struct dsdn_certificate certificate;
     if (len < 4 || memcmp(bytes, "DSDC", 4) != 0) return bytes;
-    return dsdn_certificate_decode(bytes + 4, len - 4, &certificate, NULL) ? NULL : bytes + 4 + certificate.len;
+    return dsdn_certificate_decode(bytes + 4, len - 4, &certificate, NULL) ? NULL
+                                                                           : bytes + 4 + certificate.len;
 }
 
 /* For the index, once the batch is settled.  Without memory there is a reference less. */
@@ -32,10 +33,10 @@ static bool is_direct(const struct dsdn_da_blob *blob)
     return blob->len >= 4 && memcmp(blob->bytes, "DSDD", 4) == 0;
 }
 
-/* Of the room for direct bundles a half is for the bundles themselves, and all of it for those that a batch wants now;
- * what the applied head has behind it nobody wants. */
-static int queue_direct(struct dsdn_follow *f, const struct dsdn_da_height *h, const struct dsdn_da_blob *blob,
-                        struct dsdn_error *error)
+/* Of the room for direct bundles a half is for the bundles themselves, and all of it for those that a batch
+ * wants now; what the applied head has behind it nobody wants. */
+static int queue_direct(struct dsdn_follow *f, const struct dsdn_da_height *h,
+                        const struct dsdn_da_blob *blob, struct dsdn_error *error)
 {
     struct dsdn_error why = DSDN_ERROR_INIT;
     const struct dsdn_cursor place = {h->height, blob->index}, head = follow_cursor(f->engine);
@@ -73,7 +74,8 @@ static int check_header(const struct dsdn_follow *f, const struct dsdn_da_height
     const struct dsdn_ev_genesis_declared *g = &f->genesis.event;
     const struct follow_header *known = dsdn_follow_header(f, h->height);
     if (h->height == g->da_start && !dsdn_equal32(h->hash, g->da_start_hash))
-        return dsdn_fail(error, DSDN_E_CHAIN, "the genesis names another header for height %llu of the primary",
+        return dsdn_fail(error, DSDN_E_CHAIN,
+                         "the genesis names another header for height %llu of the primary",
                          (unsigned long long)h->height);
     if (known && (!dsdn_equal32(known->hash, h->hash) || known->time_ms != h->time_ms))
         return dsdn_fail(error, DSDN_E_CHAIN, "height %llu of the primary had another header before",
@@ -103,7 +105,8 @@ int dsdn_follow_height(struct dsdn_follow *f, const struct dsdn_da_height *h, st
                          (unsigned long long)h->height, (unsigned long long)f->want);
     int rc = check_header(f, h, error);
     bool fresh = h->height == f->read_to + 1; /* DSDN_HEIGHT_NONE + 1 is 0 */
-    if (!rc && fresh) rc = dsdn_follow_room(&f->headers, &f->header_cap, f->header_cnt, sizeof *f->headers, error);
+    if (!rc && fresh)
+        rc = dsdn_follow_room(&f->headers, &f->header_cap, f->header_cnt, sizeof *f->headers, error);
     if (rc) return rc;
     if (fresh) dsdn_direct_queue_cut(&f->queue, h->height); /* of an attempt that failed */
     f->again = DSDN_HEIGHT_NONE;
@@ -148,12 +151,14 @@ int dsdn_follow_sync(struct dsdn_follow *f, struct dsdn_error *error)
     if (rc) return rc;
     f->unsynced_batches = 0;
     f->unsynced_bytes = 0;
-    if ((index = dsdn_store_index(f->store))) dsdn_index_sync(index, NULL); /* derived: damage costs time only */
+    if ((index = dsdn_store_index(f->store)))
+        dsdn_index_sync(index, NULL); /* derived: damage costs time only */
     if ((rc = dsdn_follow_record(f, error))) return rc;
     struct dsdn_store_info info;
     dsdn_store_info(f->store, &info);
-    return f->primary && f->recorded.next > info.sealed_next ? dsdn_store_seal(f->store, f->recorded.next, error)
-                                                             : DSDN_OK;
+    return f->primary && f->recorded.next > info.sealed_next
+               ? dsdn_store_seal(f->store, f->recorded.next, error)
+               : DSDN_OK;
 }
 
 /* ---- events ---- */
@@ -229,7 +234,8 @@ int dsdn_follow_select(struct dsdn_follow *f, const struct dsdn_origin *origin, 
                        struct dsdn_direct_selection *selection, struct dsdn_error *error)
 {
     const struct dsdn_cursor cursor = follow_cursor(f->engine);
-    if (!f->options.keep_direct) return dsdn_fail(error, DSDN_E_USAGE, "this follower keeps no direct bundles");
+    if (!f->options.keep_direct)
+        return dsdn_fail(error, DSDN_E_USAGE, "this follower keeps no direct bundles");
     if (f->primary && (!dsdn_follow_queue_covers(f, &cursor) || f->read_to == DSDN_HEIGHT_NONE ||
                        origin->height > f->read_to))
         return dsdn_fail(error, DSDN_E_AGAIN, "height %llu of the primary was not read yet",

@@ -24,10 +24,12 @@ enum { EVENTS_OF_A_TURN = 4 };
 static int event_room(struct dsdn_follow *f, struct dsdn_error *error)
 {
     if (f->event_first && f->event_first == f->event_end) f->event_first = f->event_end = 0;
-    return dsdn_follow_room(&f->events, &f->event_cap, f->event_end + EVENTS_OF_A_TURN, sizeof *f->events, error);
+    return dsdn_follow_room(&f->events, &f->event_cap, f->event_end + EVENTS_OF_A_TURN, sizeof *f->events,
+                            error);
 }
 
-static struct dsdn_follow_event *tell(struct dsdn_follow *f, enum dsdn_follow_event_kind kind, uint64_t sequence)
+static struct dsdn_follow_event *tell(struct dsdn_follow *f, enum dsdn_follow_event_kind kind,
+                                      uint64_t sequence)
 {
     struct dsdn_follow_event *e = &f->events[f->event_end++];
     *e = (struct dsdn_follow_event){.kind = kind, .sequence = sequence, .error = DSDN_ERROR_INIT};
@@ -66,7 +68,8 @@ bool dsdn_follow_queue_covers(struct dsdn_follow *f, const struct dsdn_cursor *c
 
 /* ---- settled ---- */
 
-static void note_places(struct dsdn_follow *f, uint64_t sequence, const uint8_t hash[32], struct dsdn_index *index)
+static void note_places(struct dsdn_follow *f, uint64_t sequence, const uint8_t hash[32],
+                        struct dsdn_index *index)
 {
     for (size_t i = 0; i < f->seen_cnt; i++)
         if (f->seen[i].sequence == sequence && dsdn_equal32(f->seen[i].hash, hash))
@@ -93,8 +96,8 @@ static void forget_headers(struct dsdn_follow *f, uint64_t below)
     if (gone) memmove(f->headers, f->headers + gone, f->header_cnt * sizeof *f->headers);
 }
 
-/* The sequencer settles by itself; what is kept about the batches below goes.  The index is derived: what it cannot take
- * is learned again when it is rebuilt. */
+/* The sequencer settles by itself; what is kept about the batches below goes.  The index is derived: what it
+ * cannot take is learned again when it is rebuilt. */
 static void note_settled(struct dsdn_follow *f)
 {
     struct dsdn_fork_root root;
@@ -123,7 +126,8 @@ static void note_settled(struct dsdn_follow *f)
 
 /* ---- applying ---- */
 
-/* Is the batch in the log already, as after a restart?  If so under whatever signature: that is no part of it. */
+/* Is the batch in the log already, as after a restart?  If so under whatever signature: that is no part of
+ * it. */
 static int append(struct dsdn_follow *f, const struct dsdn_action *a, uint32_t events, bool *known,
                   struct dsdn_error *error)
 {
@@ -136,9 +140,11 @@ static int append(struct dsdn_follow *f, const struct dsdn_action *a, uint32_t e
         struct dsdn_error bad = DSDN_ERROR_INIT;
         if (a->sequence >= info.durable_next && (rc = dsdn_store_sync(f->store, error))) return rc;
         rc = dsdn_store_read(f->store, a->sequence, &f->buffer, &record, &bad);
-        *known = !rc && record.len == a->bytes.len && memcmp(record.batch, a->bytes.bytes, DSDN_HEADER_LEN) == 0;
+        *known =
+            !rc && record.len == a->bytes.len && memcmp(record.batch, a->bytes.bytes, DSDN_HEADER_LEN) == 0;
         if (*known) return DSDN_OK;
-        if (rc && dsdn_error_exit(rc) != 4) { /* damaged bytes give way to good ones; other failures are told */
+        if (rc &&
+            dsdn_error_exit(rc) != 4) { /* damaged bytes give way to good ones; other failures are told */
             if (error) *error = bad;
             return rc;
         }
@@ -171,7 +177,8 @@ static int apply(struct dsdn_follow *f, const struct dsdn_action *a, struct dsdn
 {
     struct dsdn_prepared *p = &f->prepared;
     bool known;
-    int rc = dsdn_prepare(p, f->options.catalogue, dsdn_engine_seed(f->engine), a->bytes.bytes, a->bytes.len, error);
+    int rc = dsdn_prepare(p, f->options.catalogue, dsdn_engine_seed(f->engine), a->bytes.bytes, a->bytes.len,
+                          error);
     if (!rc) dsdn_prepare_embedded(p, f->options.catalogue, 0, UINT32_MAX, f->keys);
     if (!rc) rc = dsdn_follow_room(&f->applied, &f->applied_cap, f->applied_cnt, sizeof *f->applied, error);
     if (!rc) rc = dsdn_follow_era_room(f, error);
@@ -216,7 +223,8 @@ static int roll_back(struct dsdn_follow *f, const struct dsdn_action *a, struct 
     memcpy(e->hash, a->hash, 32);
     struct dsdn_cursor cursor = follow_cursor(f->engine);
     dsdn_follow_queue_covers(f, &cursor);
-    return dsdn_store_cut(f->store, a->sequence, error); /* if it fails, the next batch finds others in its place */
+    return dsdn_store_cut(f->store, a->sequence,
+                          error); /* if it fails, the next batch finds others in its place */
 }
 
 /* ---- the rest ---- */
@@ -232,19 +240,22 @@ static void told_evidence(struct dsdn_follow *f, const struct dsdn_action *a)
     e->bytes = copy_of(a->bytes);
     e->second = copy_of(a->second);
     for (uint32_t i = 0; i < FOLLOW_REFUSALS; i++)
-        if (f->refusals[i].error.code && dsdn_equal32(f->refusals[i].hash, a->hash)) e->error = f->refusals[i].error;
+        if (f->refusals[i].error.code && dsdn_equal32(f->refusals[i].hash, a->hash))
+            e->error = f->refusals[i].error;
     if (!e->error.code)
         dsdn_fail(&e->error, a->code, "%s",
-                  a->evidence == DSDN_EVIDENCE_CERTIFICATES    ? "two quorum certificates exist for one sequence"
-                  : a->evidence == DSDN_EVIDENCE_EQUIVOCATION  ? "one key signed two headers for one sequence"
-                                                               : "the batch is not valid after its predecessor");
+                  a->evidence == DSDN_EVIDENCE_CERTIFICATES ? "two quorum certificates exist for one sequence"
+                  : a->evidence == DSDN_EVIDENCE_EQUIVOCATION
+                      ? "one key signed two headers for one sequence"
+                      : "the batch is not valid after its predecessor");
     dsdn_error_in(&e->error, a->sequence);
     if (a->second.len == DSDN_BATCH_FIXED_LEN && a->bytes.len == DSDN_BATCH_FIXED_LEN) {
         memcpy(pair, a->bytes.bytes, DSDN_BATCH_FIXED_LEN);
         memcpy(pair + DSDN_BATCH_FIXED_LEN, a->second.bytes, DSDN_BATCH_FIXED_LEN);
         whole = (struct dsdn_view){pair, sizeof pair};
     }
-    if (index) dsdn_index_put_evidence(index, a->sequence, (uint8_t)a->evidence, whole.bytes, whole.len, NULL);
+    if (index)
+        dsdn_index_put_evidence(index, a->sequence, (uint8_t)a->evidence, whole.bytes, whole.len, NULL);
 }
 
 /* UPGRADE_REQUIRED and faults of this program halt it; the sequencer's other alarms are news. */
@@ -258,7 +269,8 @@ static void told_alarm(struct dsdn_follow *f, const struct dsdn_action *a)
     else if (halts)
         e->error = f->halt;
     else if (a->code == DSDN_E_TOO_LARGE)
-        dsdn_fail(&e->error, a->code, "more unsettled batches than there is room for; new ones wait until some settle");
+        dsdn_fail(&e->error, a->code,
+                  "more unsettled batches than there is room for; new ones wait until some settle");
     else
         dsdn_fail(&e->error, a->code, "%s", dsdn_error_text(a->code));
     dsdn_error_in(&e->error, a->sequence);
@@ -310,9 +322,11 @@ static void make_room(struct dsdn_follow *f)
     if (follow_before(&f->queue_from, &cursor)) f->queue_from = cursor;
     bool full = dsdn_direct_queue_bytes(&f->queue) > f->options.direct_bytes;
     if (full && !f->full) {
-        struct dsdn_follow_event *e = tell(f, DSDN_FOLLOW_ALARM, dsdn_head(dsdn_engine_state(f->engine))->sequence);
+        struct dsdn_follow_event *e =
+            tell(f, DSDN_FOLLOW_ALARM, dsdn_head(dsdn_engine_state(f->engine))->sequence);
         dsdn_fail(&e->error, DSDN_E_TOO_LARGE,
-                  "%u direct bundles wait for a batch that takes them: no further height is read before", f->queue.cnt);
+                  "%u direct bundles wait for a batch that takes them: no further height is read before",
+                  f->queue.cnt);
     }
     f->full = full;
 }

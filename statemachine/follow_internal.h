@@ -1,6 +1,6 @@
-/* follow_internal.h: the inside of a follower, shared by its files only: opening and what is durable (follow_open.c),
- * what the sequencer asks of the state (follow_view.c), what it asks to be done (follow_act.c), and what comes in and
- * goes out (follow.c). */
+/* follow_internal.h: the inside of a follower, shared by its files only: opening and what is durable
+ * (follow_open.c), what the sequencer asks of the state (follow_view.c), what it asks to be done
+ * (follow_act.c), and what comes in and goes out (follow.c). */
 #ifndef DSDN_STATEMACHINE_FOLLOW_INTERNAL_H
 #define DSDN_STATEMACHINE_FOLLOW_INTERNAL_H
 
@@ -14,8 +14,8 @@ enum {
     FOLLOW_SEEN_MAX = 1 << 16, /* places of unsettled batches that are noted for the index */
     FOLLOW_SYNC_BATCHES = 256,
     FOLLOW_SYNC_BYTES = 16 << 20,
-    FOLLOW_CHECKPOINTS = 2,    /* settled ones that are kept */
-    FOLLOW_RECORD = 124,       /* bytes of DIR/follow */
+    FOLLOW_CHECKPOINTS = 2, /* settled ones that are kept */
+    FOLLOW_RECORD = 124,    /* bytes of DIR/follow */
     FOLLOW_PATH = 4096
 };
 
@@ -81,10 +81,10 @@ struct dsdn_follow {
     struct dsdn_direct_selection selection;
 
     /* What is known of the batches since the settled one. */
-    struct dsdn_fork_root root; /* the settled point that the fields below begin at */
-    struct dsdn_fork_root recorded; /* the one in DIR/follow */
+    struct dsdn_fork_root root;        /* the settled point that the fields below begin at */
+    struct dsdn_fork_root recorded;    /* the one in DIR/follow */
     struct dsdn_cursor settled_cursor; /* da_cursor of the settled batch */
-    struct follow_applied *applied; /* applied[i] is batch root.next + i */
+    struct follow_applied *applied;    /* applied[i] is batch root.next + i */
     size_t applied_cnt, applied_cap;
     struct follow_era *eras; /* ascending by next; the first one holds at root.next */
     size_t era_cnt, era_cap;
@@ -105,7 +105,7 @@ struct dsdn_follow {
     uint32_t refusal;
     struct dsdn_error fatal; /* code 0: none */
     struct dsdn_error halt;  /* why a batch could not be judged */
-    bool halted, full; /* full: the alarm about the queue was given */
+    bool halted, full;       /* full: the alarm about the queue was given */
     uint64_t rollbacks, refused;
 };
 
@@ -114,8 +114,8 @@ struct dsdn_follow {
 /* Make an engine that stands behind `next` batches of the log, from the newest checkpoint that fits. */
 int dsdn_follow_state_at(struct dsdn_follow *f, uint64_t next, struct dsdn_engine **engine,
                          struct dsdn_follow_report *report, struct dsdn_error *error);
-/* Write a checkpoint of the applied state.  Forget, file and all, those above `next`, or all settled ones but the
- * newest. */
+/* Write a checkpoint of the applied state.  Forget, file and all, those above `next`, or all settled ones but
+ * the newest. */
 int dsdn_follow_checkpoint(struct dsdn_follow *f, struct dsdn_error *error);
 void dsdn_follow_checkpoints_cut(struct dsdn_follow *f, uint64_t next);
 void dsdn_follow_checkpoints_prune(struct dsdn_follow *f);

@@ -1,7 +1,7 @@
-/* follow_open.c: what of a follower is durable, and how it comes back: log directory, checkpoints, and the settled
- * point in DIR/follow:
- *     0 magic "DSDNFOL1"   8 genesis[32]   40 start u64   48 next u64   56 hash[32]   88 eff u64
- *    96 origin_height u64  104 origin_lag_max u64  112 fork_window u64  120 CRC32C u32 over bytes [0, 120) */
+/* follow_open.c: what of a follower is durable, and how it comes back: log directory, checkpoints, and the
+ * settled point in DIR/follow: 0 magic "DSDNFOL1"   8 genesis[32]   40 start u64   48 next u64   56 hash[32]
+ * 88 eff u64 96 origin_height u64  104 origin_lag_max u64  112 fork_window u64  120 CRC32C u32 over bytes [0,
+ * 120) */
 #include "log/hash.h"
 #include "statemachine/checkpoint.h"
 #include "statemachine/follow_internal.h"
@@ -21,7 +21,8 @@ static void path_of(const struct dsdn_follow *f, char out[FOLLOW_PATH + 64], con
     snprintf(out, FOLLOW_PATH + 64, "%s/%s", f->dir, name);
 }
 
-/* A checkpoint is named after the batch whose state it is, like those that `dsdn-replay checkpoint import` adopts. */
+/* A checkpoint is named after the batch whose state it is, like those that `dsdn-replay checkpoint import`
+ * adopts. */
 static void checkpoint_name(char out[32], uint64_t next)
 {
     snprintf(out, 32, "%012llu.checkpoint", (unsigned long long)(next - 1));
@@ -124,8 +125,11 @@ int dsdn_follow_checkpoint(struct dsdn_follow *f, struct dsdn_error *error)
     if (f->io->mkdir(f->io->self, path, 0777) != 0 && errno != EEXIST)
         return dsdn_fail_errno(error, errno, "cannot make %.200s", path);
     checkpoint_path(f, path, head->sequence);
-    int rc = dsdn_follow_room(&f->checkpoints, &f->checkpoint_cap, f->checkpoint_cnt, sizeof *f->checkpoints, error);
-    if (!rc) rc = dsdn_checkpoint_write(f->engine, genesis, f->options.jobs > 1 ? 2 : 1, f->io, path, &info, error);
+    int rc = dsdn_follow_room(&f->checkpoints, &f->checkpoint_cap, f->checkpoint_cnt, sizeof *f->checkpoints,
+                              error);
+    if (!rc)
+        rc =
+            dsdn_checkpoint_write(f->engine, genesis, f->options.jobs > 1 ? 2 : 1, f->io, path, &info, error);
     if (rc) return rc;
     struct follow_checkpoint *made = &f->checkpoints[f->checkpoint_cnt++];
     made->next = head->sequence;
@@ -135,7 +139,8 @@ int dsdn_follow_checkpoint(struct dsdn_follow *f, struct dsdn_error *error)
     memcpy(row.root, info.roots.state, 32);
     memcpy(row.sha256, info.file_hash, 32);
     checkpoint_name(row.name, head->sequence);
-    if (index) dsdn_index_put_checkpoint(index, &row, NULL); /* without it the file is not trusted after a restart */
+    if (index)
+        dsdn_index_put_checkpoint(index, &row, NULL); /* without it the file is not trusted after a restart */
     return DSDN_OK;
 }
 
@@ -145,8 +150,8 @@ static int by_next(const void *a, const void *b)
     return x->next < y->next ? -1 : x->next > y->next;
 }
 
-/* The files in DIR/checkpoints whose state is this log's and not beyond the settled point: their row in the index
- * says that this installation computed them, or nobody keeps an index here. */
+/* The files in DIR/checkpoints whose state is this log's and not beyond the settled point: their row in the
+ * index says that this installation computed them, or nobody keeps an index here. */
 static int checkpoints_find(struct dsdn_follow *f, struct dsdn_error *error)
 {
     char path[FOLLOW_PATH + 64], name[32];
@@ -176,8 +181,8 @@ static int checkpoints_find(struct dsdn_follow *f, struct dsdn_error *error)
 
 /* ---- a state of the log ---- */
 
-static int from_checkpoint(struct dsdn_follow *f, const struct follow_checkpoint *c, struct dsdn_engine **engine,
-                           struct dsdn_error *error)
+static int from_checkpoint(struct dsdn_follow *f, const struct follow_checkpoint *c,
+                           struct dsdn_engine **engine, struct dsdn_error *error)
 {
     struct dsdn_engine_options options = {.hash_seed = f->options.hash_seed};
     struct dsdn_checkpoint_options restore = {.engine = &options, .verify = true, .threads = f->options.jobs};
@@ -321,14 +326,15 @@ static int find_root(struct dsdn_follow *f, struct dsdn_follow_report *report, s
                         (unsigned long long)info.durable_next);
 }
 
-/* The first height to read: nothing that matters can be below (log/sequencer.h), and direct bundles behind the cursor of
- * the settled state come again. */
+/* The first height to read: nothing that matters can be below (log/sequencer.h), and direct bundles behind
+ * the cursor of the settled state come again. */
 static void begin_reading(struct dsdn_follow *f)
 {
     uint64_t start = f->genesis.event.da_start;
     f->queue_from = f->settled_cursor = follow_cursor(f->engine);
     if (f->root.next) {
-        uint64_t unread = f->queue_from.blob_index == DSDN_CURSOR_END ? f->queue_from.height + 1 : f->queue_from.height;
+        uint64_t unread =
+            f->queue_from.blob_index == DSDN_CURSOR_END ? f->queue_from.height + 1 : f->queue_from.height;
         uint64_t from = f->root.origin_height + 1 < unread ? f->root.origin_height + 1 : unread;
         if (from > start) start = from;
     }
@@ -380,7 +386,8 @@ int dsdn_follow_open(const struct dsdn_follow_options *options, struct dsdn_foll
     f->io = options->io ? options->io : &dsdn_io_system;
     f->fetch = DSDN_HEIGHT_NONE;
     size_t len = strlen(options->dir);
-    int rc = len < sizeof f->dir ? DSDN_OK : dsdn_fail(error, DSDN_E_USAGE, "the directory's name is too long");
+    int rc =
+        len < sizeof f->dir ? DSDN_OK : dsdn_fail(error, DSDN_E_USAGE, "the directory's name is too long");
     if (!rc) {
         memcpy(f->dir, options->dir, len + 1);
         rc = start(f, report, error);

@@ -89,8 +89,10 @@ static enum dsdn_right view_may(void *self, const uint8_t publisher[32], uint64_
     if (dsdn_zero32(publisher)) return best;
     for (size_t i = f->era_cnt; i-- > 0 && best != DSDN_RIGHT_CURRENT;) {
         const struct follow_era *era = &f->eras[i];
-        if (epoch == era->epoch && dsdn_equal32(publisher, era->authority)) best = DSDN_RIGHT_CURRENT;
-        else if (epoch == era->next_epoch && dsdn_equal32(publisher, era->next_authority)) best = DSDN_RIGHT_ANNOUNCED;
+        if (epoch == era->epoch && dsdn_equal32(publisher, era->authority))
+            best = DSDN_RIGHT_CURRENT;
+        else if (epoch == era->next_epoch && dsdn_equal32(publisher, era->next_authority))
+            best = DSDN_RIGHT_ANNOUNCED;
     }
     return best;
 }
@@ -131,7 +133,8 @@ static enum dsdn_judgement give_up(struct dsdn_follow *f, const struct dsdn_erro
     return DSDN_JUDGED_HALT;
 }
 
-static enum dsdn_judgement invalid(struct dsdn_follow *f, const uint8_t hash[32], const struct dsdn_error *error)
+static enum dsdn_judgement invalid(struct dsdn_follow *f, const uint8_t hash[32],
+                                   const struct dsdn_error *error)
 {
     if (error->code == DSDN_E_NO_MEMORY || dsdn_error_exit(error->code) == 2) return give_up(f, error);
     f->refused++;
@@ -141,7 +144,8 @@ static enum dsdn_judgement invalid(struct dsdn_follow *f, const uint8_t hash[32]
     return DSDN_JUDGED_INVALID;
 }
 
-/* What takes the primary's data: does da_origin name a real header, are the direct bundles the selected ones? */
+/* What takes the primary's data: does da_origin name a real header, are the direct bundles the selected ones?
+ */
 static enum dsdn_judgement judge_data(struct dsdn_follow *f, const struct dsdn_engine *e,
                                       const struct dsdn_prepared *p, uint64_t *wait, struct dsdn_error *error)
 {
@@ -149,12 +153,14 @@ static enum dsdn_judgement judge_data(struct dsdn_follow *f, const struct dsdn_e
     const struct dsdn_cursor cursor = follow_cursor(e);
     if (!f->primary) return DSDN_JUDGED_VALID;
     *wait = h->origin.height;
-    if (!dsdn_follow_queue_covers(f, &cursor) || f->read_to == DSDN_HEIGHT_NONE || h->origin.height > f->read_to)
+    if (!dsdn_follow_queue_covers(f, &cursor) || f->read_to == DSDN_HEIGHT_NONE ||
+        h->origin.height > f->read_to)
         return DSDN_JUDGED_WAIT;
     /* Without a header it is the one of the head, which dsdn_engine_judge compared. */
     const struct follow_header *header = dsdn_follow_header(f, h->origin.height);
     if (header && !dsdn_equal32(header->hash, h->origin.hash)) {
-        dsdn_fail(error, DSDN_E_TIME, "da_origin names a header of height %llu that the primary does not have",
+        dsdn_fail(error, DSDN_E_TIME,
+                  "da_origin names a header of height %llu that the primary does not have",
                   (unsigned long long)h->origin.height);
         return invalid(f, p->batch.hash, error);
     }
@@ -176,7 +182,8 @@ static enum dsdn_judgement view_judge(void *self, const struct dsdn_batch *batch
     struct dsdn_follow *f = self;
     struct dsdn_prepared *p = &f->prepared;
     if (f->fatal.code) return *error = f->fatal, DSDN_JUDGED_HALT;
-    int rc = dsdn_prepare(p, f->options.catalogue, dsdn_engine_seed(f->engine), batch->bytes, batch->len, error);
+    int rc =
+        dsdn_prepare(p, f->options.catalogue, dsdn_engine_seed(f->engine), batch->bytes, batch->len, error);
     if (!rc) rc = dsdn_prepare_hashes(&p, 1, DSDN_CHECK_SIGNATURES, error);
     if (!rc) rc = dsdn_prepare_signatures(p, false, 0, UINT32_MAX, f->keys, error);
     /* The sequencer takes a takeover for good only with a certificate that verifies. */
@@ -197,7 +204,8 @@ static int scratch_at(struct dsdn_follow *f, uint64_t next, struct dsdn_error *e
     return dsdn_follow_state_at(f, next, &f->scratch, NULL, error);
 }
 
-static enum dsdn_judgement view_confirm(void *self, uint64_t sequence, uint64_t *wait, struct dsdn_error *error)
+static enum dsdn_judgement view_confirm(void *self, uint64_t sequence, uint64_t *wait,
+                                        struct dsdn_error *error)
 {
     struct dsdn_follow *f = self;
     struct dsdn_prepared *p = &f->prepared;
@@ -207,7 +215,8 @@ static enum dsdn_judgement view_confirm(void *self, uint64_t sequence, uint64_t 
     if (!rc) rc = scratch_at(f, sequence, error);
     if (!rc) rc = dsdn_store_read(f->store, sequence, &f->buffer, &record, error);
     if (!rc)
-        rc = dsdn_prepare(p, f->options.catalogue, dsdn_engine_seed(f->scratch), record.batch, record.len, error);
+        rc = dsdn_prepare(p, f->options.catalogue, dsdn_engine_seed(f->scratch), record.batch, record.len,
+                          error);
     if (rc) return give_up(f, error);
     enum dsdn_judgement said = judge_data(f, f->scratch, p, wait, error);
     if (said == DSDN_JUDGED_VALID && dsdn_engine_apply(f->scratch, p, error)) return give_up(f, error);
@@ -216,5 +225,6 @@ static enum dsdn_judgement view_confirm(void *self, uint64_t sequence, uint64_t 
 
 void dsdn_follow_view(struct dsdn_follow *f)
 {
-    f->view = (struct dsdn_state_view){f, view_head, view_may, view_set, view_limits, view_judge, view_confirm};
+    f->view =
+        (struct dsdn_state_view){f, view_head, view_may, view_set, view_limits, view_judge, view_confirm};
 }

@@ -1,6 +1,6 @@
-/* follow_util.h: what the tests of the follower share: a primary of blocks, a publisher that makes real batches on any
- * branch, and a driver that feeds followers and watches what they say.  Static functions only; each fails the test when
- * something unexpected happens. */
+/* follow_util.h: what the tests of the follower share: a primary of blocks, a publisher that makes real
+ * batches on any branch, and a driver that feeds followers and watches what they say.  Static functions only;
+ * each fails the test when something unexpected happens. */
 #ifndef DSDN_TESTS_FOLLOW_UTIL_H
 #define DSDN_TESTS_FOLLOW_UTIL_H
 
@@ -14,7 +14,16 @@
 
 #define BLOCK_MS 6000ull
 
-enum { START = 100, USERS = 6, MEMBERS = 3, LAG = 8, WINDOW = 6, NODES_MAX = 512, BLOBS_MAX = 4096, SETTLED_LAST = 40 };
+enum {
+    START = 100,
+    USERS = 6,
+    MEMBERS = 3,
+    LAG = 8,
+    WINDOW = 6,
+    NODES_MAX = 512,
+    BLOBS_MAX = 4096,
+    SETTLED_LAST = 40
+};
 enum { GENESIS = -1, NOTHING = -1 };
 
 struct net_blob {
@@ -41,8 +50,8 @@ struct net {
     int node_cnt;
     struct net_blob blobs[BLOBS_MAX];
     int blob_cnt;
-    uint64_t now;   /* newest height */
-    uint32_t index; /* of the next blob there */
+    uint64_t now;               /* newest height */
+    uint32_t index;             /* of the next blob there */
     struct dsdn_engine *engine; /* the state behind node engine_at */
     int engine_at;
     struct dsdn_direct_queue queue; /* everything direct that was posted */
@@ -72,7 +81,8 @@ static inline void key_make(struct dsdn_sign_key *key, uint8_t number)
 
 static inline int by_key(const void *a, const void *b)
 {
-    return memcmp(((const struct dsdn_sign_key *)a)->public_key, ((const struct dsdn_sign_key *)b)->public_key, 32);
+    return memcmp(((const struct dsdn_sign_key *)a)->public_key,
+                  ((const struct dsdn_sign_key *)b)->public_key, 32);
 }
 
 static inline struct dsdn_origin header_at(uint64_t height)
@@ -172,7 +182,8 @@ static inline void net_blob(struct net *n, const void *bytes, size_t len)
 }
 
 /* A certificate of the members whose bits are set in `who`; set 0xFFFFFFFF: of the emergency store. */
-static inline size_t net_certificate(const struct net *n, int node, uint32_t set, unsigned who, uint8_t out[1024])
+static inline size_t net_certificate(const struct net *n, int node, uint32_t set, unsigned who,
+                                     uint8_t out[1024])
 {
     const struct net_node *m = &n->nodes[node];
     uint8_t digest[32], signatures[MEMBERS][64];
@@ -223,8 +234,8 @@ static inline void net_object(struct net *n, int user, uint64_t number)
                                         .size = 1000 + number,
                                         .chunk_count = 1,
                                         .rf = 3};
-    need(dsdn_event_encode(&dsdn_event_table.events[dsdn_EVENT_object_declared], 1, &e, payload, sizeof payload, &len,
-                           &error));
+    need(dsdn_event_encode(&dsdn_event_table.events[dsdn_EVENT_object_declared], 1, &e, payload,
+                           sizeof payload, &len, &error));
     need(dsdn_batch_builder_event(n->builder, 0x0201, 1, payload, len, &error));
 }
 
@@ -260,8 +271,8 @@ static inline void net_direct(struct net *n, int user, uint64_t nonce, uint32_t 
     memcpy(bytes, "DSDD", 4);
     memcpy(bytes + 4, n->genesis.hash, 32);
     memcpy(bytes + DSDN_DIRECT_PREFIX, batch.bytes + DSDN_BATCH_FIXED_LEN, len - DSDN_DIRECT_PREFIX);
-    need(dsdn_direct_queue_add(&n->queue, &dsdn_catalogue, n->genesis.hash, n->now, n->index, bytes, len, true, NULL,
-                               &error));
+    need(dsdn_direct_queue_add(&n->queue, &dsdn_catalogue, n->genesis.hash, n->now, n->index, bytes, len,
+                               true, NULL, &error));
     net_blob(n, bytes, len);
     free(bytes);
 }
@@ -271,8 +282,8 @@ static inline void net_again(struct net *n, int blob)
 {
     const struct net_blob b = n->blobs[blob];
     if (b.len >= 4 && memcmp(b.bytes, "DSDD", 4) == 0)
-        need(dsdn_direct_queue_add(&n->queue, &dsdn_catalogue, n->genesis.hash, n->now, n->index, b.bytes, b.len, true,
-                                   NULL, &error));
+        need(dsdn_direct_queue_add(&n->queue, &dsdn_catalogue, n->genesis.hash, n->now, n->index, b.bytes,
+                                   b.len, true, NULL, &error));
     net_blob(n, b.bytes, b.len);
 }
 
@@ -316,17 +327,17 @@ static inline int net_find(const struct net *n, const uint8_t hash[32])
 struct net_batch {
     int parent;
     uint64_t origin;
-    uint64_t time_ms;         /* 0: the least */
+    uint64_t time_ms;               /* 0: the least */
     const struct dsdn_sign_key *by; /* NULL: the authority of the state */
-    uint64_t epoch;           /* with `by` */
-    int leave_out;            /* number of the direct bundle that is left out, counted from 1 */
-    bool lie_hash, lie_time;  /* da_origin */
-    bool stand_still;         /* da_cursor stays */
-    int pool;                 /* user whose next bundle it has, counted from 1 */
-    bool bad_bundle;          /* signed for another network */
-    uint32_t event;           /* of the authority, with fields */
+    uint64_t epoch;                 /* with `by` */
+    int leave_out;                  /* number of the direct bundle that is left out, counted from 1 */
+    bool lie_hash, lie_time;        /* da_origin */
+    bool stand_still;               /* da_cursor stays */
+    int pool;                       /* user whose next bundle it has, counted from 1 */
+    bool bad_bundle;                /* signed for another network */
+    uint32_t event;                 /* of the authority, with fields */
     const void *fields;
-    const uint8_t *takeover;  /* the key that a takeover puts in place */
+    const uint8_t *takeover; /* the key that a takeover puts in place */
     bool invalid;
 };
 
@@ -368,8 +379,11 @@ static inline int net_make(struct net *n, const struct net_batch *o)
     if (o->lie_time) h.origin.time_ms -= 1;
     struct dsdn_view batch;
     need(dsdn_batch_builder_finish(n->builder, &h, key, &batch, &error));
-    *m = (struct net_node){
-        .bytes = malloc(batch.len), .len = batch.len, .parent = o->parent, .header = h, .invalid = o->invalid};
+    *m = (struct net_node){.bytes = malloc(batch.len),
+                           .len = batch.len,
+                           .parent = o->parent,
+                           .header = h,
+                           .invalid = o->invalid};
     memcpy(m->bytes, batch.bytes, batch.len);
     dsdn_batch_hash(m->bytes, m->hash);
     int same = net_find(n, m->hash);
@@ -473,8 +487,8 @@ static inline uint32_t net_height(const struct net *n, uint64_t height, struct d
     memcpy(h->hash, header.hash, 32);
     for (int i = 0; i < n->blob_cnt; i++)
         if (n->blobs[i].height == height)
-            blobs[h->blob_cnt++] =
-                (struct dsdn_da_blob){.index = n->blobs[i].index, .bytes = n->blobs[i].bytes, .len = n->blobs[i].len};
+            blobs[h->blob_cnt++] = (struct dsdn_da_blob){
+                .index = n->blobs[i].index, .bytes = n->blobs[i].bytes, .len = n->blobs[i].len};
     return h->blob_cnt;
 }
 
@@ -554,7 +568,8 @@ static inline void fol_is_at(struct fol *f, int node)
     for (int i = node; i != GENESIS; i = f->net->nodes[i].parent) {
         struct dsdn_buffer buffer = {0};
         struct dsdn_record record;
-        need(dsdn_store_read(dsdn_follow_store(f->f), f->net->nodes[i].header.sequence, &buffer, &record, &error));
+        need(dsdn_store_read(dsdn_follow_store(f->f), f->net->nodes[i].header.sequence, &buffer, &record,
+                             &error));
         assert_int_equal(record.len, f->net->nodes[i].len);
         assert_memory_equal(record.batch, f->net->nodes[i].bytes, DSDN_HEADER_LEN);
         dsdn_buffer_free(&buffer);

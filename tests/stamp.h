@@ -1,5 +1,6 @@
-/* stamp.h: signatures of a test's own (a hash of key and digest, which anyone could make) in place of log/sign.h, for
- * simulators in which a thousand worlds take seconds.  Include it in one file of a test that does not test signatures. */
+/* stamp.h: signatures of a test's own (a hash of key and digest, which anyone could make) in place of
+ * log/sign.h, for simulators in which a thousand worlds take seconds.  Include it in one file of a test that
+ * does not test signatures. */
 #ifndef DSDN_TESTS_STAMP_H
 #define DSDN_TESTS_STAMP_H
 
@@ -64,8 +65,8 @@ bool dsdn_verify(struct dsdn_key_cache *cache, const uint8_t public_key[32], con
     return memcmp(want, signature, 64) == 0;
 }
 
-bool dsdn_verify_message(struct dsdn_key_cache *cache, const uint8_t public_key[32], const void *message, size_t len,
-                         const uint8_t signature[64])
+bool dsdn_verify_message(struct dsdn_key_cache *cache, const uint8_t public_key[32], const void *message,
+                         size_t len, const uint8_t signature[64])
 {
     return len == 32 && dsdn_verify(cache, public_key, message, signature);
 }

@@ -1,6 +1,6 @@
 /* link: --wrap=malloc --wrap=calloc --wrap=realloc --wrap=mmap --wrap=mremap */
-/* Direct bundles: the selection of protocol.md, section 7, case by case and against an oracle that reads the rule aloud;
- * the fee; and what becomes of a backlog of deadlines. */
+/* Direct bundles: the selection of protocol.md, section 7, case by case and against an oracle that reads the
+ * rule aloud; the fee; and what becomes of a backlog of deadlines. */
 #include "tests/chain_util.h"
 
 #include "statemachine/direct.h"
@@ -36,7 +36,8 @@ static void close_world(struct chain *c)
 }
 
 /* A direct blob of `events` transfers that do nothing, into `blob`. */
-static void make_blob(struct chain *c, const struct dsdn_sign_key *author, uint64_t nonce, uint64_t until, uint32_t events)
+static void make_blob(struct chain *c, const struct dsdn_sign_key *author, uint64_t nonce, uint64_t until,
+                      uint32_t events)
 {
     struct dsdn_batch_builder *b = dsdn_batch_builder_new();
     struct dsdn_header header = c->log.next;
@@ -45,11 +46,14 @@ static void make_blob(struct chain *c, const struct dsdn_sign_key *author, uint6
     uint32_t len;
     struct dsdn_ev_transfer e = {.to = key_bytes(c, CAROL), .amount = {0, 0}, .max_fee = {0, 0}};
     assert_int_equal(dsdn_event_encode(&dsdn_event_table.events[dsdn_EVENT_transfer], 1, &e, payload,
-                                       sizeof payload, &len, &error), 0);
-    assert_int_equal(dsdn_batch_builder_begin(b, DSDN_BUNDLE_DIRECT, author->public_key, nonce, until, &error), 0);
+                                       sizeof payload, &len, &error),
+                     0);
+    assert_int_equal(
+        dsdn_batch_builder_begin(b, DSDN_BUNDLE_DIRECT, author->public_key, nonce, until, &error), 0);
     for (uint32_t i = 0; i < events; i++)
-        assert_int_equal(dsdn_batch_builder_event(b, dsdn_event_table.events[dsdn_EVENT_transfer].type, 1, payload,
-                                                  len, &error), 0);
+        assert_int_equal(dsdn_batch_builder_event(b, dsdn_event_table.events[dsdn_EVENT_transfer].type, 1,
+                                                  payload, len, &error),
+                         0);
     assert_int_equal(dsdn_batch_builder_end(b, c->log.genesis.hash, author, &error), 0);
     assert_int_equal(dsdn_batch_builder_finish(b, &header, NULL, &batch, &error), 0);
     memcpy(blob, "DSDD", 4);
@@ -62,8 +66,8 @@ static void make_blob(struct chain *c, const struct dsdn_sign_key *author, uint6
 
 static int add(struct chain *c, uint64_t height, uint32_t index, bool keep)
 {
-    return dsdn_direct_queue_add(&queue, &dsdn_catalogue, c->log.genesis.hash, height, index, blob, blob_len, keep,
-                                 NULL, &error);
+    return dsdn_direct_queue_add(&queue, &dsdn_catalogue, c->log.genesis.hash, height, index, blob, blob_len,
+                                 keep, NULL, &error);
 }
 
 static void post(struct chain *c, uint64_t height, uint32_t index, int author, uint64_t nonce, uint64_t until,
@@ -101,8 +105,9 @@ static void take_selection(struct chain *c, uint64_t height)
     c->height = height;
     c->origin_ms = T0;
     for (uint32_t i = 0; i < selection.cnt; i++)
-        log_must(&c->log, dsdn_batch_builder_bundle(c->log.builder, selection.blobs[i]->bundle,
-                                                    selection.blobs[i]->len - DSDN_DIRECT_PREFIX, &c->log.error));
+        log_must(&c->log,
+                 dsdn_batch_builder_bundle(c->log.builder, selection.blobs[i]->bundle,
+                                           selection.blobs[i]->len - DSDN_DIRECT_PREFIX, &c->log.error));
     c->log.next.time_ms = T0;
     c->log.next.origin = (struct dsdn_origin){.height = height, .time_ms = T0};
     if (height > 100) dsdn_tagged("test/header", &height, 8, c->log.next.origin.hash);
@@ -116,11 +121,11 @@ static void test_who_may(void **state)
     (void)state;
     struct chain c;
     open_world(&c);
-    post(&c, 101, 0, ALICE, 1, 0, 1);      /* has the fee */
-    post(&c, 101, 1, BOB, 1, 0, 1);        /* lacks one unit of it */
-    post(&c, 101, 2, CAROL, 1, 0, 1);      /* has no account */
-    post(&c, 101, 3, DAVE, 1, 0, 1);       /* a node */
-    post(&c, 102, 0, ALICE, 65537, 0, 1);  /* too far above */
+    post(&c, 101, 0, ALICE, 1, 0, 1);     /* has the fee */
+    post(&c, 101, 1, BOB, 1, 0, 1);       /* lacks one unit of it */
+    post(&c, 101, 2, CAROL, 1, 0, 1);     /* has no account */
+    post(&c, 101, 3, DAVE, 1, 0, 1);      /* a node */
+    post(&c, 102, 0, ALICE, 65537, 0, 1); /* too far above */
     post(&c, 102, 1, ALICE, 65536, 0, 1);
     post(&c, 102, 2, ALICE, 2, T0 - 1, 1); /* expired */
     post(&c, 102, 3, ALICE, 3, T0, 1);
@@ -142,7 +147,8 @@ static void test_fee_is_by_size(void **state)
     assert_true(dsdn_direct_fee(UINT64_MAX / 2, 65536) == UINT64_MAX);
     open_world(&c);
     uint32_t events = 1;
-    for (make_blob(&c, &c.keys[ALICE], 1, 0, 1); blob_len <= 65536; make_blob(&c, &c.keys[ALICE], 1, 0, events))
+    for (make_blob(&c, &c.keys[ALICE], 1, 0, 1); blob_len <= 65536;
+         make_blob(&c, &c.keys[ALICE], 1, 0, events))
         events += 400;
     while (blob_len > 65536) make_blob(&c, &c.keys[ALICE], 1, 0, --events);
     post(&c, 101, 0, ALICE, 1, 0, events);     /* the largest: 4 fees of the 5 */
@@ -164,8 +170,8 @@ static void test_first_of_a_nonce_and_four_a_height(void **state)
     open_world(&c);
     post(&c, 101, 0, DAVE, 7, T0 - 1, 1); /* expired: does not stand in the way of the next */
     post(&c, 101, 1, DAVE, 7, 0, 1);
-    post(&c, 101, 2, DAVE, 7, 0, 1);      /* a copy, reposted by whoever */
-    post(&c, 101, 3, DAVE, 7, 0, 2);      /* other events under the nonce */
+    post(&c, 101, 2, DAVE, 7, 0, 1); /* a copy, reposted by whoever */
+    post(&c, 101, 3, DAVE, 7, 0, 2); /* other events under the nonce */
     assert_string_equal(chosen(&c, 101), "101.1 -> 101.end");
     for (uint32_t i = 0; i < 4; i++) post(&c, 101, 4 + i, DAVE, 1, 0, 1); /* copies use up nothing */
     for (uint32_t i = 0; i < 3; i++) post(&c, 101, 8 + i, DAVE, 2 + i, 0, 1);
@@ -185,7 +191,8 @@ static void test_budget_and_cursor(void **state)
     for (uint32_t i = 0; i < 14; i++) post(&c, 101 + i / 3, 5 + 2 * (i % 3), DAVE, 1 + i, 0, 950);
     size_t each = blob_len;
     assert_true(each * 10 <= BUDGET && each * 11 > BUDGET);
-    assert_string_equal(chosen(&c, 200), "101.5 101.7 101.9 102.5 102.7 102.9 103.5 103.7 103.9 104.5 -> 104.5");
+    assert_string_equal(chosen(&c, 200),
+                        "101.5 101.7 101.9 102.5 102.7 102.9 103.5 103.7 103.9 104.5 -> 104.5");
     assert_int_equal(selection.bytes, each * 10);
     take_selection(&c, 200);
     log_prepare(&c.log);
@@ -262,7 +269,8 @@ static void test_what_is_not_queued(void **state)
     close_world(&c);
 }
 
-/* 32 MiB of direct bundles at one height, of authors who may not post and of one who may: a queue of digests. */
+/* 32 MiB of direct bundles at one height, of authors who may not post and of one who may: a queue of digests.
+ */
 static void test_a_flood(void **state)
 {
     (void)state;
@@ -274,7 +282,8 @@ static void test_a_flood(void **state)
     make_blob(&c, &c.keys[CAROL], 1, 0, (uint32_t)((DSDN_DIRECT_MAX - one) / (blob_len - one)));
     assert_true(blob_len > DSDN_DIRECT_MAX - 200 && blob_len <= DSDN_DIRECT_MAX);
     uint32_t index = 0;
-    for (size_t bytes = 0; bytes < 32u << 20; bytes += blob_len) assert_int_equal(add(&c, 101, index++, false), 0);
+    for (size_t bytes = 0; bytes < 32u << 20; bytes += blob_len)
+        assert_int_equal(add(&c, 101, index++, false), 0);
     post(&c, 101, index, DAVE, 1, 0, 1);
     assert_true(dsdn_direct_queue_bytes(&queue) < 128 * 1024);
     choose(&c, 101, T0);
@@ -436,7 +445,8 @@ static void test_level_0_has_no_fees(void **state)
     assert_string_equal(chosen(&c, 101), "-> 101.end"); /* nobody there could pay */
     chain_close(&c);
     dsdn_direct_queue_free(&queue);
-    chain_open(&c, &(struct chain_options){.level = LEVEL_0, .primary = true, .parameters = {{"direct_fee", 0}}});
+    chain_open(&c,
+               &(struct chain_options){.level = LEVEL_0, .primary = true, .parameters = {{"direct_fee", 0}}});
     post(&c, 101, 0, CAROL, 1, 0, 1);
     assert_string_equal(chosen(&c, 101), "101.0 -> 101.end");
     close_world(&c);
@@ -446,8 +456,9 @@ static void test_level_0_has_no_fees(void **state)
 
 static void arm(struct log *l, uint8_t clock, uint64_t due, uint64_t subject)
 {
-    log_event(l, probe_EVENT_armed, 1,
-              &(struct probe_ev_armed){.clock = clock, .due = due, .kind = PROBE_KIND_TRACE, .subject = subject});
+    log_event(
+        l, probe_EVENT_armed, 1,
+        &(struct probe_ev_armed){.clock = clock, .due = due, .kind = PROBE_KIND_TRACE, .subject = subject});
 }
 
 static void probe_at(struct log *l, uint64_t height, struct dsdn_cursor cursor)
@@ -463,9 +474,9 @@ static uint32_t fired(const struct log *l)
     return log_state(l)->tables[probe_TABLE_trace].live_cnt;
 }
 
-/* More deadlines of class objection than one batch drains, all due between two heights.  They fire only where the cursor
- * reaches the end of the origin's height, and a backlog leaves the cursor alone; so the batch that reaches the end drains
- * what it can, and the next ones are the backlog. */
+/* More deadlines of class objection than one batch drains, all due between two heights.  They fire only where
+ * the cursor reaches the end of the origin's height, and a backlog leaves the cursor alone; so the batch that
+ * reaches the end drains what it can, and the next ones are the backlog. */
 static void test_a_backlog_of_objections_drains(void **state)
 {
     (void)state;
@@ -524,7 +535,10 @@ static bool oracle_passes(const struct chain *c, const struct dsdn_direct *d, co
 {
     int author = 0;
     while (memcmp(c->keys[author].public_key, d->author, 32) != 0) author++;
-    uint64_t units = author == ALICE ? 5 * FEE : author == BOB ? FEE - 1 : 0, steps = (d->len + 16383) / 16384;
+    uint64_t units = author == ALICE ? 5 * FEE
+                     : author == BOB ? FEE - 1
+                                     : 0,
+             steps = (d->len + 16383) / 16384;
     if (d->len > 65536 || d->nonce > (used[author] ? 63 + 65536 : 65536)) return false;
     if (used[author] >> (d->nonce % 64) & 1 && d->nonce < 64) return false;
     if (d->valid_until && d->valid_until < T0) return false;
@@ -556,8 +570,11 @@ static void test_random_worlds(void **state)
             index += 1 + (uint32_t)(chain_random(&seed) % 3);
             int author = ALICE + (int)(chain_random(&seed) % 4);
             if (chain_random(&seed) % 3) author = DAVE;
-            uint64_t nonce = chain_random(&seed) % 24 + (chain_random(&seed) % 4 ? 40 : used[author] ? 65580 : 65520);
-            post(&c, height, index, author, nonce, chain_random(&seed) % 4 ? 0 : T0 - 1 + chain_random(&seed) % 3,
+            uint64_t nonce = chain_random(&seed) % 24 + (chain_random(&seed) % 4 ? 40
+                                                         : used[author]          ? 65580
+                                                                                 : 65520);
+            post(&c, height, index, author, nonce,
+                 chain_random(&seed) % 4 ? 0 : T0 - 1 + chain_random(&seed) % 3,
                  chain_random(&seed) % 5 ? 1 : 900 + (uint32_t)(chain_random(&seed) % 400));
         }
         uint64_t origin = 101 + chain_random(&seed) % (height - 99);
@@ -578,13 +595,16 @@ static void test_random_worlds(void **state)
             bool first = true;
             for (uint32_t k = 0; k <= i; k++) { /* firsts of their nonces, of this author at this height */
                 const struct dsdn_direct *o = &queue.entries[k];
-                bool o_behind = o->height > from.height || (o->height == from.height && o->index > from.blob_index);
-                if (!o_behind || memcmp(o->author, d->author, 32) != 0 || !oracle_passes(&c, o, used)) continue;
+                bool o_behind =
+                    o->height > from.height || (o->height == from.height && o->index > from.blob_index);
+                if (!o_behind || memcmp(o->author, d->author, 32) != 0 || !oracle_passes(&c, o, used))
+                    continue;
                 if (k < i && o->nonce == d->nonce) first = false;
                 bool o_first = true;
                 for (uint32_t j = 0; j < k; j++) {
                     const struct dsdn_direct *q = &queue.entries[j];
-                    bool q_behind = q->height > from.height || (q->height == from.height && q->index > from.blob_index);
+                    bool q_behind =
+                        q->height > from.height || (q->height == from.height && q->index > from.blob_index);
                     if (q_behind && memcmp(q->author, o->author, 32) == 0 && q->nonce == o->nonce &&
                         oracle_passes(&c, q, used))
                         o_first = false;

@@ -24,7 +24,8 @@ static void end(void)
 /* An honest batch on `parent`, posted at a height of its own. */
 static int publish(int parent, uint64_t height)
 {
-    int node = net_make(&net, &(struct net_batch){.parent = parent, .origin = height - 1, .pool = 1 + parent % USERS});
+    int node = net_make(
+        &net, &(struct net_batch){.parent = parent, .origin = height - 1, .pool = 1 + parent % USERS});
     if (height > net.now) net_block(&net, height);
     net_post(&net, node, false);
     return node;
@@ -38,7 +39,8 @@ static int chain_of(int parent, uint64_t first, uint64_t last)
 
 static void says(const struct dsdn_error *e, int code, const char *part)
 {
-    if (e->code != code) fail_msg("%s where %s was expected: %s", dsdn_error_name(e->code), dsdn_error_name(code), e->message);
+    if (e->code != code)
+        fail_msg("%s where %s was expected: %s", dsdn_error_name(e->code), dsdn_error_name(code), e->message);
     if (!strstr(e->message, part)) fail_msg("\"%s\" is not in \"%s\"", part, e->message);
 }
 
@@ -167,7 +169,8 @@ static void refused(struct net_batch bad, int code, const char *part)
     struct dsdn_buffer buffer = {0};
     bool kept = false;
     for (uint8_t slot = 0;
-         !dsdn_index_evidence(dsdn_store_index(dsdn_follow_store(fol.f)), 3, slot, &kind, &buffer, &error); slot++)
+         !dsdn_index_evidence(dsdn_store_index(dsdn_follow_store(fol.f)), 3, slot, &kind, &buffer, &error);
+         slot++)
         kept |= kind == DSDN_EVIDENCE_INVALID && buffer.len == net.nodes[rival].len &&
                 memcmp(buffer.bytes, net.nodes[rival].bytes, buffer.len) == 0;
     assert_true(kept);
@@ -179,8 +182,10 @@ static void test_refusals(void **state)
 {
     (void)state;
     refused((struct net_batch){.leave_out = 1}, DSDN_E_DIRECT, "at height 103 index 1 is left out");
-    refused((struct net_batch){.leave_out = 2, .pool = 3}, DSDN_E_DIRECT, "at height 103 index 2 is left out");
-    refused((struct net_batch){.stand_still = true, .pool = 3}, DSDN_E_DIRECT, "at height 103 index 1 is left out");
+    refused((struct net_batch){.leave_out = 2, .pool = 3}, DSDN_E_DIRECT,
+            "at height 103 index 2 is left out");
+    refused((struct net_batch){.stand_still = true, .pool = 3}, DSDN_E_DIRECT,
+            "at height 103 index 1 is left out");
     refused((struct net_batch){.lie_hash = true}, DSDN_E_TIME, "names a header of height 103");
     refused((struct net_batch){.lie_time = true}, DSDN_E_TIME, "the header of height 103 says 618000");
     refused((struct net_batch){.pool = 2, .bad_bundle = true}, DSDN_E_SIGNATURE, "bundle's signature");
@@ -239,7 +244,8 @@ static void test_rollback_beyond_a_checkpoint(void **state)
     (void)state;
     begin(NULL);
     int root = chain_of(GENESIS, 101, 105), tip = root;
-    for (uint64_t h = 106; h <= 110; h++) { /* two batches a height: the first certified rival undoes eleven */
+    for (uint64_t h = 106; h <= 110;
+         h++) { /* two batches a height: the first certified rival undoes eleven */
         tip = publish(tip, h);
         tip = publish(tip, h);
     }
@@ -293,7 +299,8 @@ static void test_late_second_certificate(void **state)
     end();
 }
 
-/* Killed between signing and posting: the publisher's second header comes only when the first cannot count any more. */
+/* Killed between signing and posting: the publisher's second header comes only when the first cannot count
+ * any more. */
 static void test_signed_and_not_posted(void **state)
 {
     (void)state;
@@ -311,7 +318,8 @@ static void test_signed_and_not_posted(void **state)
 }
 
 /* One header with two good signatures is one batch. */
-static void sign_again(const uint8_t seed[32], const uint8_t public_key[32], const uint8_t digest[32], uint8_t out[64])
+static void sign_again(const uint8_t seed[32], const uint8_t public_key[32], const uint8_t digest[32],
+                       uint8_t out[64])
 {
     uint8_t az[64], r[32], k[64], wide[64], scalar[32], product[32];
     crypto_hash_sha512_state h;
@@ -388,7 +396,8 @@ static void test_provisional(void **state)
     int good = net_make(&net, &(struct net_batch){.parent = tip, .origin = 105});
     net_block(&net, 107);
     net_direct(&net, 1, 101, 1);
-    int bad = net_make(&net, &(struct net_batch){.parent = good, .origin = 107, .leave_out = 1, .invalid = true});
+    int bad =
+        net_make(&net, &(struct net_batch){.parent = good, .origin = 107, .leave_out = 1, .invalid = true});
     /* The primary stands at 103; certified batches are here already. */
     fol_certified(&fol, good);
     fol_certified(&fol, bad);
@@ -403,8 +412,9 @@ static void test_provisional(void **state)
     assert_int_equal(fol.rolled_back_to, 4);
 
     /* What the state refuses is not applied provisionally either. */
-    int worse = net_make(&net, &(struct net_batch){
-                                   .parent = good, .origin = 120, .pool = 1, .bad_bundle = true, .invalid = true});
+    int worse = net_make(
+        &net,
+        &(struct net_batch){.parent = good, .origin = 120, .pool = 1, .bad_bundle = true, .invalid = true});
     fol_certified(&fol, worse);
     fol_is_at(&fol, good);
     says(&fol.evidence, DSDN_E_SIGNATURE, "");
@@ -421,7 +431,8 @@ static void test_takeover(void **state)
     net_block(&net, 104);
     net_direct(&net, 2, 109, 1);
     net_block(&net, 120);
-    int taken = net_make(&net, &(struct net_batch){.parent = tip, .origin = 110, .takeover = net.next.public_key});
+    int taken =
+        net_make(&net, &(struct net_batch){.parent = tip, .origin = 110, .takeover = net.next.public_key});
     net_post(&net, taken, true);
     struct dsdn_sign_key old = net.authority;
     net.authority = net.next;
@@ -429,7 +440,8 @@ static void test_takeover(void **state)
     assert_int_equal(net.nodes[taken].header.cursor.height, 102);
     fol_read(&fol, 123);
     fol_is_at(&fol, tip);
-    int late = net_make(&net, &(struct net_batch){.parent = tip, .origin = 123, .by = &old, .epoch = 0, .invalid = true});
+    int late = net_make(
+        &net, &(struct net_batch){.parent = tip, .origin = 123, .by = &old, .epoch = 0, .invalid = true});
     net_block(&net, 124);
     net_post(&net, late, false);
     fol_read(&fol, 124);
@@ -467,9 +479,11 @@ static void test_hand_off(void **state)
                                               .duration_s = 60,
                                               .method = 1,
                                               .seed = member};
-    struct dsdn_ev_committee_handoff_started started = {.to_epoch = 1, .start = 105 * BLOCK_MS, .end = 105 * BLOCK_MS + 1000};
-    tip = net_make(&net, &(struct net_batch){
-                             .parent = tip, .origin = 102, .event = dsdn_EVENT_committee_formed, .fields = &formed});
+    struct dsdn_ev_committee_handoff_started started = {
+        .to_epoch = 1, .start = 105 * BLOCK_MS, .end = 105 * BLOCK_MS + 1000};
+    tip = net_make(
+        &net, &(struct net_batch){
+                  .parent = tip, .origin = 102, .event = dsdn_EVENT_committee_formed, .fields = &formed});
     net_block(&net, 103);
     net_post(&net, tip, false);
     tip = net_make(&net, &(struct net_batch){.parent = tip,
@@ -486,7 +500,8 @@ static void test_hand_off(void **state)
     tip = chain_of(tip, 113, 114);
 
     /* It appears after all, as a race from two batches before: the primary decides for the first. */
-    int race = net_make(&net, &(struct net_batch){.parent = early, .origin = 114, .by = &net.next, .epoch = 1, .pool = 3});
+    int race = net_make(
+        &net, &(struct net_batch){.parent = early, .origin = 114, .by = &net.next, .epoch = 1, .pool = 3});
     net_block(&net, 115);
     net_post(&net, race, false);
     fol_read(&fol, 115);
@@ -499,11 +514,14 @@ static void test_hand_off(void **state)
     fol_read(&fol, 116);
     fol_is_at(&fol, race);
     assert_int_equal(fol.seen[DSDN_FOLLOW_ROLLED_BACK], 1);
-    int after = net_make(&net, &(struct net_batch){.parent = race, .origin = 116, .pool = 4, .by = &net.authority,
-                                                   .epoch = 0, .invalid = true});
+    int after = net_make(
+        &net,
+        &(struct net_batch){
+            .parent = race, .origin = 116, .pool = 4, .by = &net.authority, .epoch = 0, .invalid = true});
     net_block(&net, 117);
     net_post(&net, after, false);
-    tip = net_make(&net, &(struct net_batch){.parent = race, .origin = 117, .by = &net.next, .epoch = 1, .pool = 5});
+    tip = net_make(
+        &net, &(struct net_batch){.parent = race, .origin = 117, .by = &net.next, .epoch = 1, .pool = 5});
     net_block(&net, 118);
     net_post(&net, tip, false);
     fol_read(&fol, 130);
@@ -557,7 +575,8 @@ static void test_a_flood_at_one_height(void **state)
         assert_int_equal(selection.cnt, net.selection.cnt);
         assert_int_equal(selection.cursor.blob_index, net.selection.cursor.blob_index);
         for (uint32_t i = 0; i < selection.cnt; i++)
-            assert_memory_equal(selection.blobs[i]->bundle, net.selection.blobs[i]->bundle, selection.blobs[i]->len - 36);
+            assert_memory_equal(selection.blobs[i]->bundle, net.selection.blobs[i]->bundle,
+                                selection.blobs[i]->len - 36);
         assert_true(dsdn_direct_queue_bytes(dsdn_follow_queue(fol.f)) <= 8 << 20);
         fol_read(&fol, h);
         fol_is_at(&fol, tip);
@@ -587,7 +606,8 @@ static void test_queue_full(void **state)
     says(&fol.alarm, DSDN_E_TOO_LARGE, "12 direct bundles wait");
     assert_int_equal(fol.seen[DSDN_FOLLOW_ALARM], 1);
 
-    /* A batch from elsewhere takes them; the queue forgets what is behind the head, though nothing is settled. */
+    /* A batch from elsewhere takes them; the queue forgets what is behind the head, though nothing is
+     * settled. */
     tip = net_make(&net, &(struct net_batch){.parent = tip, .origin = 105});
     fol_certified(&fol, tip);
     assert_int_equal(dsdn_follow_want(fol.f), 106);
@@ -614,7 +634,8 @@ static void test_queue_reads_again(void **state)
         tip = net_make(&net, &(struct net_batch){.parent = tip, .origin = h - 1});
         net_post(&net, tip, false);
     }
-    int bad = net_make(&net, &(struct net_batch){.parent = root, .origin = 105, .leave_out = 4, .invalid = true});
+    int bad =
+        net_make(&net, &(struct net_batch){.parent = root, .origin = 105, .leave_out = 4, .invalid = true});
     int rival = net_make(&net, &(struct net_batch){.parent = root, .origin = 106});
     fol_read(&fol, 107);
     fol_is_at(&fol, tip);
@@ -642,7 +663,8 @@ static void test_upgrade_required(void **state)
     fol_start(&fol);
     fol_read(&fol, 102);
     assert_int_equal(fol.seen[DSDN_FOLLOW_HALTED], 1);
-    says(&fol.alarm, DSDN_E_UPGRADE_REQUIRED, "protocol version 1.0.0 is active from this batch on; this program knows 0.9.9");
+    says(&fol.alarm, DSDN_E_UPGRADE_REQUIRED,
+         "protocol version 1.0.0 is active from this batch on; this program knows 0.9.9");
     assert_int_equal(fol.alarm.sequence, 0);
     assert_int_equal(dsdn_follow_want(fol.f), DSDN_HEIGHT_NONE);
     assert_true(status_now().halted);
@@ -748,8 +770,8 @@ static void test_damage_at_rest(void **state)
 
 /* ---- without memory ---- */
 
-/* The n-th allocation fails, for every n: whatever comes back, the follower goes on or is opened again, and ends where
- * the others do. */
+/* The n-th allocation fails, for every n: whatever comes back, the follower goes on or is opened again, and
+ * ends where the others do. */
 static void test_no_memory(void **state)
 {
     (void)state;
@@ -786,7 +808,8 @@ static void test_no_memory(void **state)
             fol_start(&fol);
         }
         struct dsdn_follow_event e;
-        while (dsdn_follow_event(fol.f, &e)) {}
+        while (dsdn_follow_event(fol.f, &e)) {
+        }
         if (rc && dsdn_follow_want(fol.f) == DSDN_HEIGHT_NONE) { /* it gave up: a new one */
             fol_stop(&fol);
             fol_start(&fol);

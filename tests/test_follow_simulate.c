@@ -1,8 +1,9 @@
-/* A deterministic simulator of followers.  Each seed makes a world: a publisher with direct and pool bundles, invalid
- * batches, rivals with histories of their own, certificates here and there, origins that freeze, step and run ahead, a
- * takeover, copies and garbage.  Followers read it in different ways: in order; with kills at any point; certified
- * batches first; with a small queue of direct bundles.  All must end with the same head, the same root, the same settled
- * batches and a log that replays to that root.  DSDN_SEEDS=n plays n worlds; DSDN_SEED=k plays only that one. */
+/* A deterministic simulator of followers.  Each seed makes a world: a publisher with direct and pool bundles,
+ * invalid batches, rivals with histories of their own, certificates here and there, origins that freeze, step
+ * and run ahead, a takeover, copies and garbage.  Followers read it in different ways: in order; with kills
+ * at any point; certified batches first; with a small queue of direct bundles.  All must end with the same
+ * head, the same root, the same settled batches and a log that replays to that root.  DSDN_SEEDS=n plays n
+ * worlds; DSDN_SEED=k plays only that one. */
 #include "tests/follow_util.h"
 
 #include "tests/stamp.h"
@@ -36,12 +37,15 @@ static int make(struct world *w, int parent, uint64_t now)
 {
     struct net *n = &w->net;
     uint64_t low = parent == GENESIS ? START : n->nodes[parent].header.origin.height;
-    struct net_batch b = {.parent = parent, .origin = now - 1 - rnd(2), .pool = one_in(2) ? 1 + (int)rnd(USERS) : 0};
-    if (one_in(10)) b.origin = low;                 /* frozen */
-    if (one_in(50)) b.origin = now + rnd(3);        /* ahead of its own inclusion */
+    struct net_batch b = {
+        .parent = parent, .origin = now - 1 - rnd(2), .pool = one_in(2) ? 1 + (int)rnd(USERS) : 0};
+    if (one_in(10)) b.origin = low;          /* frozen */
+    if (one_in(50)) b.origin = now + rnd(3); /* ahead of its own inclusion */
     if (b.origin < START) b.origin = START;
-    if (b.origin < low && one_in(8)) b.invalid = true; /* steps back */
-    else if (b.origin < low) b.origin = low;
+    if (b.origin < low && one_in(8))
+        b.invalid = true; /* steps back */
+    else if (b.origin < low)
+        b.origin = low;
     if (w->taken_over) {
         const struct dsdn_sys_row_head *head = dsdn_head(dsdn_engine_state(net_state(n, parent)));
         if (head->authority_epoch) b.by = &n->next, b.epoch = head->authority_epoch;
@@ -64,9 +68,11 @@ static int make(struct world *w, int parent, uint64_t now)
                                 &n->selection, &error));
         struct dsdn_cursor head = {dsdn_head(dsdn_engine_state(e))->cursor_height,
                                    dsdn_head(dsdn_engine_state(e))->cursor_index};
-        if (b.leave_out) b.invalid = (uint32_t)b.leave_out <= n->selection.cnt;
-        else b.invalid = n->selection.cnt || n->selection.cursor.height != head.height ||
-                         n->selection.cursor.blob_index != head.blob_index;
+        if (b.leave_out)
+            b.invalid = (uint32_t)b.leave_out <= n->selection.cnt;
+        else
+            b.invalid = n->selection.cnt || n->selection.cursor.height != head.height ||
+                        n->selection.cursor.blob_index != head.blob_index;
     }
     /* What an origin ahead selects is known when its height is: such a batch may be found invalid later. */
     return net_make(n, &b);
@@ -95,27 +101,37 @@ static void make_world(struct world *w)
         net_block(n, h);
         for (uint64_t i = rnd(5); i--;) {
             int user = (int)rnd(USERS);
-            if (one_in(8)) net_blob(n, NULL, 0);
-            else if (one_in(8)) net_blob(n, "DSDB and then nonsense", rnd(23));
-            else if (one_in(5) && n->blob_cnt) net_again(n, (int)rnd((uint64_t)n->blob_cnt));
-            else net_direct(n, user, 1000 + rnd(40) + (one_in(20) ? 100000 : 0), 1 + (uint32_t)rnd(3));
+            if (one_in(8))
+                net_blob(n, NULL, 0);
+            else if (one_in(8))
+                net_blob(n, "DSDB and then nonsense", rnd(23));
+            else if (one_in(5) && n->blob_cnt)
+                net_again(n, (int)rnd((uint64_t)n->blob_cnt));
+            else
+                net_direct(n, user, 1000 + rnd(40) + (one_in(20) ? 100000 : 0), 1 + (uint32_t)rnd(3));
         }
         while (late_cnt && one_in(3)) net_post(n, late[--late_cnt], one_in(2));
         if (h == takeover) {
-            int node = net_make(n, &(struct net_batch){.parent = tip, .origin = h - 1, .takeover = n->next.public_key});
+            int node = net_make(
+                n, &(struct net_batch){.parent = tip, .origin = h - 1, .takeover = n->next.public_key});
             net_post(n, node, true);
             w->taken_over = true;
-            if (one_in(2)) tip = node; /* else the old authority does not know yet: a race */
-            else continue;
+            if (one_in(2))
+                tip = node; /* else the old authority does not know yet: a race */
+            else
+                continue;
         }
         for (uint64_t i = one_in(3) ? 0 : 1 + rnd(2); i--;) {
             int parent = tip;
             if (one_in(9)) /* a rival of something recent */
                 for (uint64_t up = 1 + rnd(5); up-- && parent != GENESIS;) parent = n->nodes[parent].parent;
             int node = make(w, parent, h);
-            if (one_in(16) && late_cnt < 64) late[late_cnt++] = node;
-            else post(w, node);
-            if (!n->nodes[node].invalid && n->nodes[node].header.origin.height < h && (parent == tip || one_in(3)))
+            if (one_in(16) && late_cnt < 64)
+                late[late_cnt++] = node;
+            else
+                post(w, node);
+            if (!n->nodes[node].invalid && n->nodes[node].header.origin.height < h &&
+                (parent == tip || one_in(3)))
                 tip = node;
         }
     }
@@ -192,7 +208,7 @@ static void play(uint64_t seed, uint64_t *totals)
         uint8_t root[32];
         fol_open(&f, &w.net);
         if (how == 4) { /* now and then the queue forgets */
-            f.options.direct_bytes = 40 * sizeof(struct dsdn_direct);
+            f.options.direct_bytes = 24 * sizeof(struct dsdn_direct);
             fol_restart(&f);
         }
         read_one(&w, &f, how);
@@ -204,7 +220,8 @@ static void play(uint64_t seed, uint64_t *totals)
             memcpy(first_root, root, 32);
             first_next = f.next;
             first_settled = f.settled;
-        } else if (!stuck && (f.next != first_next || f.settled != first_settled || memcmp(root, first_root, 32) != 0)) {
+        } else if (!stuck && (f.next != first_next || f.settled != first_settled ||
+                              memcmp(root, first_root, 32) != 0)) {
             fail_msg("seed %llu: follower %d ends at %llu, settled %llu; the first at %llu, settled %llu",
                      (unsigned long long)seed, how, (unsigned long long)f.next, (unsigned long long)f.settled,
                      (unsigned long long)first_next, (unsigned long long)first_settled);
@@ -225,14 +242,17 @@ static void test_followers_agree(void **unused)
 {
     (void)unused;
     const char *only = getenv("DSDN_SEED"), *text = getenv("DSDN_SEEDS");
-    uint64_t first = only ? strtoull(only, NULL, 10) : 1, seeds = only ? 1 : text ? strtoull(text, NULL, 10) : 10;
+    uint64_t first = only ? strtoull(only, NULL, 10) : 1, seeds = only   ? 1
+                                                                  : text ? strtoull(text, NULL, 10)
+                                                                         : 10;
     uint64_t totals[7] = {0};
     for (uint64_t seed = first; seed < first + seeds; seed++) play(seed, totals);
-    print_message("%llu worlds, 5 followers each: %llu batches, %llu settled, %llu rollbacks, %llu pieces of evidence, "
-                  "%llu provisional, %llu met again after a kill, %llu queues full\n",
-                  (unsigned long long)seeds, (unsigned long long)totals[0], (unsigned long long)totals[1],
-                  (unsigned long long)totals[2], (unsigned long long)totals[3], (unsigned long long)totals[4],
-                  (unsigned long long)totals[5], (unsigned long long)totals[6]);
+    print_message(
+        "%llu worlds, 5 followers each: %llu batches, %llu settled, %llu rollbacks, %llu pieces of evidence, "
+        "%llu provisional, %llu met again after a kill, %llu queues full\n",
+        (unsigned long long)seeds, (unsigned long long)totals[0], (unsigned long long)totals[1],
+        (unsigned long long)totals[2], (unsigned long long)totals[3], (unsigned long long)totals[4],
+        (unsigned long long)totals[5], (unsigned long long)totals[6]);
     if (only || seeds < 10) return;
     for (int i = 0; i < 6; i++) assert_true(totals[i] > seeds); /* the worlds are not dull */
 }

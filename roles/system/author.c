@@ -30,5 +30,6 @@ bool dsdn_system_registered(const struct dsdn_state *s, const uint8_t author[32]
            dsdn_sys_validator_find(s, author) != DSDN_NO_ROW ||
            dsdn_sys_founder_find(s, author) != DSDN_NO_ROW || dsdn_equal32(head->authority, author) ||
            (!dsdn_zero32(head->next_authority) && dsdn_equal32(head->next_authority, author)) ||
-           in_set(s, head->quorum_set, author) || in_set(s, DSDN_EMERGENCY_SET, author) || in_committee(s, author);
+           in_set(s, head->quorum_set, author) || in_set(s, DSDN_EMERGENCY_SET, author) ||
+           in_committee(s, author);
 }
