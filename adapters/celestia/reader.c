@@ -181,6 +181,7 @@ int dsdn_reader_next(struct dsdn_reader *r, uint32_t timeout_ms, struct dsdn_da_
     *answer = DSDN_DA_TIMEOUT;
     r->stuck = (struct dsdn_error)DSDN_ERROR_INIT;
     for (;;) {
+        r->moved = false;
         int rc = step(r, error);
         if (rc) {
             *answer = DSDN_DA_UNAVAILABLE;
@@ -195,6 +196,7 @@ int dsdn_reader_next(struct dsdn_reader *r, uint32_t timeout_ms, struct dsdn_da_
             return give_reason(r, &failed->error, failed->answer, answer, error);
         }
         if (now >= deadline) break;
+        if (r->moved) continue;
         uint64_t wait = deadline - now;
         if (r->poll_ms < wait) wait = r->poll_ms;
         if (wait > WAIT_MAX_MS) wait = WAIT_MAX_MS;

@@ -90,6 +90,7 @@ void fetch_fail(struct dsdn_reader *r, struct fetch *f, enum dsdn_da_answer answ
         f->error = *why;
     }
     f->tried |= 1u << f->endpoint;
+    r->moved = true;
     if (f->tried != all) return;
     f->failed = true;
     f->told = false;

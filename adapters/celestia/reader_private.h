@@ -79,6 +79,8 @@ struct dsdn_reader {
     uint64_t confirm_height; /* that the witnesses are asked for; 0: none */
     uint8_t confirm_hash[32];
 
+    bool moved; /* a further round can go on at once, without waiting for an answer */
+
     /* what keeps all of it from going on; code 0: nothing */
     enum dsdn_da_answer stuck_answer;
     struct dsdn_error stuck;

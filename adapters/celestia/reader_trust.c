@@ -136,7 +136,7 @@ static int climb(struct dsdn_reader *r, uint64_t target, bool *reached, struct d
         if (dsdn_chain_top(r->chain) == target) break;
     }
     r->climbing = 0;
-    *reached = true;
+    *reached = r->moved = true;
     return DSDN_OK;
 }
 
@@ -171,6 +171,7 @@ static void go_around(struct dsdn_reader *r)
         dsdn_chain_back(r->chain);
         reader_forget_trust(r);
         r->chunk_limit = h - 1;
+        r->moved = true;
         return;
     }
 }
@@ -219,7 +220,7 @@ static int start_descent(struct dsdn_reader *r, struct dsdn_error *error)
         from = s->height;
     }
     reader_clear(r);
-    r->descending = true;
+    r->descending = r->moved = true;
     r->down_height = from;
     (void)dsdn_chain_hash(r->chain, from, r->down_hash);
     return DSDN_OK;
@@ -231,6 +232,7 @@ static int descend(struct dsdn_reader *r, struct dsdn_error *error)
         if (r->down_height <= r->next) {
             reader_clear(r);
             r->descending = false;
+            r->moved = true;
             return DSDN_OK;
         }
         struct slot *s = reader_slot(r, r->down_height);

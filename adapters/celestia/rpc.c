@@ -204,22 +204,24 @@ int dsdn_rpc_start(struct dsdn_rpc *rpc, struct dsdn_endpoint *endpoint,
     return DSDN_OK;
 }
 
-/* Moves calls on without waiting; *pause becomes the time until the next attempt is due.  Whether one ended.
- */
+/* Moves calls on without waiting; *pause becomes the time until the next attempt is due.  Whether one ended
+ * just now: one that ended before and was not asked about must not keep the caller from waiting. */
 static bool step(struct dsdn_rpc *rpc, uint64_t *pause, int *rc, struct dsdn_error *error)
 {
     bool ended = false;
     uint64_t now = now_ms();
     for (struct dsdn_rpc_call *c = rpc->calls; c; c = c->next) {
         struct dsdn_http_answer answer;
-        if (!c->done && c->http && dsdn_http_done(c->http, &answer)) judge(rpc, c, &answer);
+        if (!c->done && c->http && dsdn_http_done(c->http, &answer)) {
+            judge(rpc, c, &answer);
+            ended |= c->done;
+        }
         if (!c->done && !c->http && c->not_before_ms <= now) {
             int failed = begin_attempt(rpc, c, error);
             if (failed) *rc = failed;
         } else if (!c->done && !c->http && c->not_before_ms - now < *pause) {
             *pause = c->not_before_ms - now;
         }
-        if (c->done) ended = true;
     }
     return ended;
 }
