@@ -166,6 +166,7 @@ static CURLcode set_options(struct dsdn_http_call *c, const struct dsdn_http_req
     if (!code) code = curl_easy_setopt(c->easy, CURLOPT_HTTPHEADER, c->headers);
     if (!code) code = curl_easy_setopt(c->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body.len);
     if (!code) code = curl_easy_setopt(c->easy, CURLOPT_POSTFIELDS, r->body.bytes);
+    if (!code) code = curl_easy_setopt(c->easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)c->max);
     if (!code) code = curl_easy_setopt(c->easy, CURLOPT_WRITEFUNCTION, take);
     if (!code) code = curl_easy_setopt(c->easy, CURLOPT_WRITEDATA, c);
     if (!code) code = curl_easy_setopt(c->easy, CURLOPT_PRIVATE, c);
