@@ -155,30 +155,24 @@ static void forget(struct dsdn_table *t, uint32_t row)
     t->unsettled_bits[row / 32] &= ~((uint64_t)2 << row % 32 * 2);
 }
 
-/* Rows of the list that are to be put in, taken off its end; at most `most`. */
-static uint32_t take_unsettled(struct dsdn_table *t, uint32_t *rows, uint32_t most)
+/* Takes the next row that is to be put in off the list; false: there is none. */
+static bool take_unsettled(struct dsdn_table *t, uint32_t *row)
 {
-    uint32_t cnt = 0;
-    while (t->unsettled_cnt && cnt < most) {
-        uint32_t row = t->unsettled[--t->unsettled_cnt];
-        if (unsettled(t, row)) rows[cnt++] = row;
-        t->unsettled_bits[row / 32] &= ~((uint64_t)3 << row % 32 * 2);
+    while (t->unsettled_cnt) {
+        *row = t->unsettled[--t->unsettled_cnt];
+        bool wanted = unsettled(t, *row);
+        t->unsettled_bits[*row / 32] &= ~((uint64_t)3 << *row % 32 * 2);
+        if (wanted) return true;
     }
-    return cnt;
+    return false;
 }
 
 void dsdn_table_settle(struct dsdn_table *t)
 {
-    enum { GROUP = 16 };
-    uint32_t rows[GROUP], cnt;
-    uint8_t keys[GROUP][2 * DSDN_KEY_MAX];
-    while ((cnt = take_unsettled(t, rows, GROUP)) != 0) {
-        for (uint32_t i = 0; i < DSDN_INDEX_MAX && t->index[i]; i++) {
-            for (uint32_t k = 0; k < cnt; k++) dsdn_index_key(t, i, rows[k], keys[k]);
-            if (cnt > 1) dsdn_ordered_warm(t->index[i], keys[0], sizeof keys[0], cnt);
-            for (uint32_t k = 0; k < cnt; k++) dsdn_ordered_insert_key(t->index[i], rows[k], keys[k]);
-        }
-        for (uint32_t k = 0; k < cnt && t->ring; k++) dsdn_ring_settle(t, rows[k]);
+    uint32_t row;
+    while (take_unsettled(t, &row)) {
+        for (uint32_t i = 0; i < DSDN_INDEX_MAX && t->index[i]; i++) dsdn_ordered_insert(t->index[i], row);
+        if (t->ring) dsdn_ring_settle(t, row);
     }
 }
 
