@@ -128,6 +128,9 @@ void proofs_close(struct proofs *proofs);
 /* proofs_get is a giver of heights. */
 int proofs_get(void *proofs, uint64_t height, struct dsdn_da_height *out, struct dsdn_error *error);
 
+/* proofs_hole is the first height whose proof is missing between others; 0: none is. */
+uint64_t proofs_hole(const struct proofs *proofs);
+
 /* proofs_result: heights [*first, *end) have proofs, those below *trusted_end follow from the trusted header. */
 void proofs_result(const struct proofs *proofs, uint64_t *first, uint64_t *end, uint64_t *trusted_end);
 

@@ -15,6 +15,7 @@ struct proofs {
     struct dsdn_celestia_audit *audit;
     struct dsdn_audit_result result;
     uint8_t ns[DSDN_NAMESPACE_LEN];
+    uint64_t hole;    /* the height whose proof is missing between others; 0: none */
     uint64_t *places; /* places[i]: cursor before the proof of height first + i * PLACE_EVERY */
     size_t place_cnt, place_cap;
     /* the walk */
@@ -94,7 +95,11 @@ static int scan(struct proofs *p, struct dsdn_error *error)
     while (!rc) {
         if (interrupted) return dsdn_fail(error, DSDN_E_INTERRUPTED, "stopped among the proofs");
         rc = next_proof(p, &cursor, error);
-        if (rc || !p->height || (cnt && p->height > last + 1)) break;
+        if (rc || !p->height) break;
+        if (cnt && p->height > last + 1) {
+            p->hole = last + 1;
+            break;
+        }
         rc = dsdn_celestia_audit_scan(p->audit, (struct dsdn_view){p->whole.bytes, p->whole.len}, error);
         if (!rc && cnt % PLACE_EVERY == 0) rc = remember_place(p, cursor, error);
         last = p->height;
@@ -137,6 +142,11 @@ void proofs_close(struct proofs *p)
     dsdn_celestia_audit_free(p->audit);
     free(p->places);
     free(p);
+}
+
+uint64_t proofs_hole(const struct proofs *p)
+{
+    return p->hole;
 }
 
 void proofs_result(const struct proofs *p, uint64_t *first, uint64_t *end, uint64_t *trusted_end)

@@ -166,7 +166,12 @@ static void explain_gap(struct da_facts *facts, const struct proofs *proofs, uin
 {
     uint64_t first, end, trusted_end;
     proofs_result(proofs, &first, &end, &trusted_end);
-    if (trusted_end < end)
+    if (proofs_hole(proofs))
+        snprintf(facts->gap, sizeof facts->gap,
+                 "height %llu has no proof, so heights from %llu on are not tied to the trusted header",
+                 (unsigned long long)proofs_hole(proofs),
+                 (unsigned long long)(trusted_end > first ? trusted_end : first));
+    else if (trusted_end < end)
         snprintf(facts->gap, sizeof facts->gap,
                  "heights %llu to %llu do not follow from the trusted header (--trusted-header)",
                  (unsigned long long)(trusted_end > first ? trusted_end : first), (unsigned long long)end - 1);
