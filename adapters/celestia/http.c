@@ -53,7 +53,7 @@ int dsdn_http_new(uint32_t connections, struct dsdn_http **http, struct dsdn_err
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     *http = NULL;
-    if (!connections) connections = 4;
+    if (!connections) connections = DSDN_HTTP_CONNECTIONS;
     if (connections > DSDN_HTTP_CONNECTIONS_MAX)
         return dsdn_fail(error, DSDN_E_USAGE, "at most %u connections to a host", DSDN_HTTP_CONNECTIONS_MAX);
     pthread_once(&once, global_start);
@@ -152,6 +152,7 @@ static CURLcode set_options(struct dsdn_http_call *c, const struct dsdn_http_req
                    {CURLOPT_CONNECTTIMEOUT_MS,
                     r->timeout_ms < CONNECT_TIMEOUT_MS ? (long)r->timeout_ms : CONNECT_TIMEOUT_MS},
                    {CURLOPT_TCP_KEEPALIVE, 1},
+                   {CURLOPT_BUFFERSIZE, 256 << 10},
                    {CURLOPT_SSL_VERIFYPEER, 1},
                    {CURLOPT_SSL_VERIFYHOST, 2},
                    {CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2}};

@@ -38,7 +38,7 @@ struct dsdn_reader_options {
     uint32_t ahead;        /* heights fetched ahead; 0: 64 */
     size_t ahead_bytes;    /* bytes of answers held ahead; 0: 256 MiB */
     uint32_t poll_ms;      /* between questions for the head; 0: 1,000 */
-    uint32_t connections;  /* to one host; 0: four */
+    uint32_t connections;  /* to one host; 0: DSDN_HTTP_CONNECTIONS */
     bool subscribe;        /* listen on a WebSocket for new heads: asks sooner, proves nothing */
     bool proofs;           /* make the bytes an archive keeps */
     uint64_t seed;         /* of the pauses before retries; 0: from the system */

@@ -1,5 +1,6 @@
 #include "adapters/celestia/reader_private.h"
 
+#include "adapters/celestia/base64.h"
 #include "adapters/celestia/share.h"
 
 #include <stdio.h>
@@ -111,14 +112,15 @@ static uint32_t choose(const struct dsdn_reader *r, const struct fetch *f, uint6
 
 /* Asks when nothing is open and no pause is on. */
 static int ask(struct dsdn_reader *r, struct fetch *f, enum dsdn_celestia_operation operation,
-               const char *params, struct dsdn_error *error)
+               const char *params, size_t answer_max, struct dsdn_error *error)
 {
     uint64_t now = reader_now_ms();
     if (f->call || (f->failed && now < f->retry_ms)) return DSDN_OK;
     if (f->failed) *f = (struct fetch){.call = NULL};
     f->endpoint = choose(r, f, now);
     return dsdn_rpc_start(r->rpc, &r->endpoints[f->endpoint], operation,
-                          (struct dsdn_view){(const uint8_t *)params, strlen(params)}, 0, &f->call, error);
+                          (struct dsdn_view){(const uint8_t *)params, strlen(params)}, 0, answer_max, &f->call,
+                          error);
 }
 
 /* The end of the open call, with a result; or NULL. */
@@ -237,6 +239,17 @@ static void take_data(struct dsdn_reader *r, struct slot *s)
     r->held += s->held;
 }
 
+/* Bytes that an answer about the namespace's rows can have: whole rows of shares with their proofs, all of it
+ * as wide as JSON makes it, and twice that.  Who sends more does not answer the question. */
+static size_t most_data(const struct slot *s, const uint8_t *ns)
+{
+    uint32_t first, behind;
+    size_t share = DSDN_BASE64_LEN(DSDN_SHARE_LEN) + 8,
+           proof = DSDN_NMT_NODES_MAX * (size_t)(DSDN_BASE64_LEN(DSDN_NMT_NODE_LEN) + 8) + 1024;
+    dsdn_dah_rows(&s->block.block.dah, ns, &first, &behind);
+    return 4096 + 2 * (size_t)(behind - first) * (s->block.block.dah.row_cnt / 2 * share + proof);
+}
+
 int slot_run(struct dsdn_reader *r, struct slot *s, bool with_data, struct dsdn_error *error)
 {
     char params[96], ns[48];
@@ -245,7 +258,7 @@ int slot_run(struct dsdn_reader *r, struct slot *s, bool with_data, struct dsdn_
         take_header(r, s);
         if (s->block.memory) return slot_run(r, s, with_data, error);
         snprintf(params, sizeof params, "[%llu]", (unsigned long long)s->height);
-        return ask(r, &s->header, DSDN_CELESTIA_HEADER, params, error);
+        return ask(r, &s->header, DSDN_CELESTIA_HEADER, params, 0, error);
     }
     if (!with_data || !s->due || s->data_ready) return DSDN_OK;
     take_data(r, s);
@@ -257,7 +270,7 @@ int slot_run(struct dsdn_reader *r, struct slot *s, bool with_data, struct dsdn_
     rc = dsdn_text_status(&text, error);
     if (!rc) {
         snprintf(params, sizeof params, "[%llu,%s]", (unsigned long long)s->height, text.bytes);
-        rc = ask(r, &s->data, DSDN_CELESTIA_NAMESPACE_DATA, params, error);
+        rc = ask(r, &s->data, DSDN_CELESTIA_NAMESPACE_DATA, params, most_data(s, r->ns), error);
     }
     dsdn_text_free(&text);
     return rc;
@@ -301,6 +314,6 @@ int reader_run_head(struct dsdn_reader *r, struct dsdn_error *error)
     take_head(r);
     bool needed = r->head_seen.height + 1 < wanted || !dsdn_chain_anchor(r->chain).height;
     bool due = !r->head_asked_ms || hint || now - r->head_asked_ms >= r->poll_ms;
-    if (r->head.call || (needed && due)) return ask(r, &r->head, DSDN_CELESTIA_HEAD, "[]", error);
+    if (r->head.call || (needed && due)) return ask(r, &r->head, DSDN_CELESTIA_HEAD, "[]", 0, error);
     return DSDN_OK;
 }

@@ -55,7 +55,7 @@ static int ask_witnesses(struct dsdn_reader *r, struct dsdn_error *error)
     for (uint32_t i = 0; !rc && r->confirm_height && i < r->witness_cnt; i++)
         if (!r->witnesses[i].answered && !r->witnesses[i].call)
             rc = dsdn_rpc_start(r->rpc, &r->endpoints[r->endpoint_cnt + i], DSDN_CELESTIA_HEADER,
-                                (struct dsdn_view){(const uint8_t *)params, (size_t)len}, 0,
+                                (struct dsdn_view){(const uint8_t *)params, (size_t)len}, 0, 0,
                                 &r->witnesses[i].call, error);
     return rc;
 }

@@ -12,6 +12,7 @@ struct dsdn_rpc_call {
     enum dsdn_celestia_operation operation;
     uint64_t id;
     uint32_t timeout_ms;
+    size_t answer_max;
     struct dsdn_text request;
     struct dsdn_http_call *http; /* NULL: between two attempts */
     uint64_t not_before_ms;
@@ -75,7 +76,7 @@ static int begin_attempt(struct dsdn_rpc *rpc, struct dsdn_rpc_call *c, struct d
         .url = c->endpoint->url,
         .authorization = dsdn_token_header(c->endpoint->token, authorization) ? authorization : NULL,
         .body = {(const uint8_t *)c->request.bytes, c->request.len},
-        .answer_max = dsdn_celestia_operation_most(c->operation),
+        .answer_max = c->answer_max,
         .timeout_ms = c->timeout_ms};
     c->end.attempts++;
     int rc = dsdn_http_start(rpc->http, &request, &c->http, error);
@@ -180,8 +181,9 @@ static void judge(struct dsdn_rpc *rpc, struct dsdn_rpc_call *c, const struct ds
 
 int dsdn_rpc_start(struct dsdn_rpc *rpc, struct dsdn_endpoint *endpoint,
                    enum dsdn_celestia_operation operation, struct dsdn_view params, uint32_t timeout_ms,
-                   struct dsdn_rpc_call **call, struct dsdn_error *error)
+                   size_t answer_max, struct dsdn_rpc_call **call, struct dsdn_error *error)
 {
+    size_t most = dsdn_celestia_operation_most(operation);
     *call = NULL;
     struct dsdn_rpc_call *c = calloc(1, sizeof *c);
     if (!c) return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for a call");
@@ -189,6 +191,7 @@ int dsdn_rpc_start(struct dsdn_rpc *rpc, struct dsdn_endpoint *endpoint,
     c->operation = operation;
     c->id = ++rpc->last_id;
     c->timeout_ms = timeout_ms ? timeout_ms : endpoint->timeout_ms;
+    c->answer_max = answer_max && answer_max < most ? answer_max : most;
     dsdn_text_init(&c->request, params.len + 256, 0);
     dsdn_rpc_write_request(&c->request, c->id, dsdn_celestia_operation_method(operation), params);
     int rc = dsdn_text_status(&c->request, error);
@@ -257,7 +260,7 @@ void dsdn_rpc_end_call(struct dsdn_rpc *rpc, struct dsdn_rpc_call *call)
 int dsdn_rpc_ask(struct dsdn_rpc *rpc, struct dsdn_endpoint *endpoint, enum dsdn_celestia_operation operation,
                  struct dsdn_view params, struct dsdn_rpc_call **call, struct dsdn_error *error)
 {
-    int rc = dsdn_rpc_start(rpc, endpoint, operation, params, 0, call, error);
+    int rc = dsdn_rpc_start(rpc, endpoint, operation, params, 0, 0, call, error);
     while (!rc && !dsdn_rpc_done(*call)) rc = dsdn_rpc_run(rpc, 1000, error);
     if (rc && *call) {
         dsdn_rpc_end_call(rpc, *call);

@@ -33,7 +33,7 @@ struct dsdn_rpc;
 struct dsdn_rpc_call;
 
 struct dsdn_rpc_options {
-    uint32_t connections; /* to one host; 0: four */
+    uint32_t connections; /* to one host; 0: DSDN_HTTP_CONNECTIONS */
     uint64_t seed;        /* of the random pauses; 0: from the system */
 };
 
@@ -43,10 +43,11 @@ int dsdn_rpc_new(const struct dsdn_rpc_options *options, struct dsdn_rpc **rpc, 
 void dsdn_rpc_free(struct dsdn_rpc *rpc);
 
 /* dsdn_rpc_start begins a call of `operation` to an endpoint, which must outlive it.  params: its parameters
- * as JSON, the array's brackets included; copied.  timeout_ms 0: the endpoint's.  NO_MEMORY. */
+ * as JSON, the array's brackets included; copied.  timeout_ms 0: the endpoint's; answer_max 0: the operation's.
+ * NO_MEMORY. */
 int dsdn_rpc_start(struct dsdn_rpc *rpc, struct dsdn_endpoint *endpoint,
                    enum dsdn_celestia_operation operation, struct dsdn_view params, uint32_t timeout_ms,
-                   struct dsdn_rpc_call **call, struct dsdn_error *error);
+                   size_t answer_max, struct dsdn_rpc_call **call, struct dsdn_error *error);
 
 /* dsdn_rpc_run moves all calls on, waiting at most timeout_ms for something to happen. */
 int dsdn_rpc_run(struct dsdn_rpc *rpc, uint32_t timeout_ms, struct dsdn_error *error);

@@ -166,8 +166,8 @@ static int send_call(struct dsdn_submitter *s, uint64_t head, struct dsdn_error 
     if (!rc)
         rc = dsdn_rpc_start(s->rpc, &s->endpoint, DSDN_CELESTIA_SUBMIT,
                             (struct dsdn_view){(const uint8_t *)s->params.bytes, s->params.len},
-                            s->options.timeout_ms ? s->options.timeout_ms : DSDN_SUBMIT_TIMEOUT_MS, &s->call,
-                            error);
+                            s->options.timeout_ms ? s->options.timeout_ms : DSDN_SUBMIT_TIMEOUT_MS, 0,
+                            &s->call, error);
     if (rc) s->state = before; /* nothing was sent */
     return rc;
 }
