@@ -221,8 +221,6 @@ static int roll_back(struct dsdn_follow *f, const struct dsdn_action *a, struct 
     struct dsdn_follow_event *e = tell(f, DSDN_FOLLOW_ROLLED_BACK, a->sequence);
     e->from = from;
     memcpy(e->hash, a->hash, 32);
-    struct dsdn_cursor cursor = follow_cursor(f->engine);
-    dsdn_follow_queue_covers(f, &cursor);
     return dsdn_store_cut(f->store, a->sequence,
                           error); /* if it fails, the next batch finds others in its place */
 }

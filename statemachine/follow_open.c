@@ -333,9 +333,8 @@ static void begin_reading(struct dsdn_follow *f)
     uint64_t start = f->genesis.event.da_start;
     f->queue_from = f->settled_cursor = follow_cursor(f->engine);
     if (f->root.next) {
-        uint64_t unread =
-            f->queue_from.blob_index == DSDN_CURSOR_END ? f->queue_from.height + 1 : f->queue_from.height;
-        uint64_t from = f->root.origin_height + 1 < unread ? f->root.origin_height + 1 : unread;
+        const struct dsdn_cursor *at = &f->queue_from;
+        uint64_t from = at->blob_index == DSDN_CURSOR_END ? at->height + 1 : at->height;
         if (from > start) start = from;
     }
     f->want = f->headers_from = start;

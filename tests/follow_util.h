@@ -189,13 +189,14 @@ static inline size_t net_certificate(const struct net *n, int node, uint32_t set
     uint8_t digest[32], signatures[MEMBERS][64];
     const uint8_t *given[MEMBERS] = {NULL};
     bool emergency = set == DSDN_EMERGENCY_SET;
+    int cnt = set ? 1 : MEMBERS; /* set 1 of a test has one member: the next authority's key */
     dsdn_certificate_message(n->genesis.hash, set, m->header.sequence, m->hash, digest);
-    for (int i = 0; i < (emergency ? 1 : MEMBERS); i++) {
+    for (int i = 0; i < cnt; i++) {
         if (!(who >> i & 1)) continue;
-        dsdn_sign(emergency ? &n->store : &n->member[i], digest, signatures[i]);
+        dsdn_sign(emergency ? &n->store : set ? &n->next : &n->member[i], digest, signatures[i]);
         given[i] = signatures[i];
     }
-    return dsdn_certificate_encode(set, given, emergency ? 1 : MEMBERS, out, 1024);
+    return dsdn_certificate_encode(set, given, (uint32_t)cnt, out, 1024);
 }
 
 /* Bare, or in a DSDC with two of three members' signatures.  The blob is the caller's. */
@@ -337,7 +338,8 @@ struct net_batch {
     bool bad_bundle;                /* signed for another network */
     uint32_t event;                 /* of the authority, with fields */
     const void *fields;
-    const uint8_t *takeover; /* the key that a takeover puts in place */
+    void (*fill)(struct net *n); /* more bundles */
+    const uint8_t *takeover;     /* the key that a takeover puts in place */
     bool invalid;
 };
 
@@ -369,6 +371,7 @@ static inline int net_make(struct net *n, const struct net_batch *o)
                                                n->selection.blobs[i]->len - DSDN_DIRECT_PREFIX, &error));
         memcpy(h.publisher, key->public_key, 32);
         if (o->event) net_authority(n, o->event, o->fields);
+        if (o->fill) o->fill(n);
         if (o->pool) {
             n->genesis.hash[0] ^= o->bad_bundle; /* signed for another network */
             net_bundle(n, DSDN_BUNDLE_POOL, o->pool - 1, ++n->nonce[o->pool - 1], 1);

@@ -528,6 +528,85 @@ static void test_a_backlog_of_objections_drains(void **state)
     dsdn_direct_selection_free(&selection);
 }
 
+/* Only a takeover can end a silence in which deadlines pile up: no backlog stops it. */
+static void test_a_takeover_in_a_backlog(void **state)
+{
+    (void)state;
+    struct chain c;
+    struct dsdn_header h;
+    chain_open(&c,
+               &(struct chain_options){.level = 1, .primary = true, .parameters = {{"deadline_budget", 1}}});
+    struct dsdn_state *s = chain_state(&c);
+    assert_int_equal(dsdn_table_reserve(&s->tables[dsdn_sys_TABLE_deadline], 2, &error), 0);
+    for (uint8_t i = 0; i < 2; i++)
+        dsdn_sys_deadline_insert(s, (const uint8_t[dsdn_sys_KEY_LEN_deadline]){DSDN_CLOCK_TIME, [12] = i});
+    dsdn_state_settle(s);
+    h = c.log.next;
+    struct dsdn_ev_authority_replaced e = {.publisher = key_bytes(&c, BOB)};
+    for (int takeover = 1; takeover >= 0; takeover--) {
+        log_begin(&c.log);
+        c.log.next = h;
+        if (takeover) memset(c.log.next.publisher, 0, 32);
+        log_bundle(&c.log, DSDN_BUNDLE_AUTHORITY, NULL, 0, 0);
+        if (takeover)
+            log_event(&c.log, dsdn_EVENT_authority_replaced, 1, &e);
+        else
+            log_event(&c.log, dsdn_EVENT_checkpoint_declared, 1,
+                      &(struct dsdn_ev_checkpoint_declared){.root = key_bytes(&c, BOB)});
+        log_end(&c.log);
+        log_prepare(&c.log);
+        assert_int_equal(dsdn_engine_judge(c.log.engine, &c.log.prepared, &dsdn_certificate_verified, &error),
+                         takeover ? 0 : DSDN_E_BACKLOG);
+    }
+    log_begin(&c.log); /* and it leaves da_cursor alone */
+    c.log.next = h;
+    memset(c.log.next.publisher, 0, 32);
+    c.log.next.cursor = (struct dsdn_cursor){100, DSDN_CURSOR_END};
+    log_bundle(&c.log, DSDN_BUNDLE_AUTHORITY, NULL, 0, 0);
+    log_event(&c.log, dsdn_EVENT_authority_replaced, 1, &e);
+    log_end(&c.log);
+    log_prepare(&c.log);
+    assert_int_equal(dsdn_engine_judge(c.log.engine, &c.log.prepared, &dsdn_certificate_verified, &error),
+                     DSDN_E_CURSOR);
+    chain_close(&c);
+}
+
+/* Events of a version that is not in force yet are passed over, and taken from the height on that brings it.
+ */
+static void test_newer_events_wait(void **state)
+{
+    (void)state;
+    struct log l;
+    struct dsdn_view batch;
+    struct dsdn_sign_key author = key_of(9);
+    log_open(&l, &(struct log_options){.catalogue = &probe_catalogue, .primary = true});
+    probe_at(&l, 200, (struct dsdn_cursor){200, DSDN_CURSOR_END});
+    log_bundle(&l, DSDN_BUNDLE_AUTHORITY, NULL, 0, 0);
+    log_event(&l, probe_EVENT_scheduled, 1,
+              &(struct probe_ev_scheduled){.height = 300, .version = DSDN_PROTOCOL(1, 1, 0)});
+    log_end(&l);
+    log_apply(&l);
+    log_bundle(&l, DSDN_BUNDLE_DIRECT, &author, 1, 0);
+    log_event(&l, probe_EVENT_newer, 1, &(struct probe_ev_newer){.number = 1});
+    log_end(&l);
+    log_must(&l, dsdn_batch_builder_finish(l.builder, &l.next, NULL, &batch, &l.error));
+    memcpy(blob, "DSDD", 4);
+    memcpy(blob + 4, l.genesis.hash, 32);
+    blob_len = DSDN_DIRECT_PREFIX + batch.len - DSDN_BATCH_FIXED_LEN;
+    memcpy(blob + DSDN_DIRECT_PREFIX, batch.bytes + DSDN_BATCH_FIXED_LEN, blob_len - DSDN_DIRECT_PREFIX);
+    assert_int_equal(dsdn_direct_queue_add(&queue, &probe_catalogue, l.genesis.hash, 250, 0, blob, blob_len,
+                                           false, NULL, &error),
+                     0);
+    for (uint64_t height = 299; height <= 300; height++) {
+        struct dsdn_origin origin = {.height = height, .time_ms = height * 10};
+        assert_int_equal(dsdn_direct_select(l.engine, &queue, &origin, height * 10, &selection, &error), 0);
+        assert_int_equal(selection.cnt, height == 300);
+    }
+    log_close(&l);
+    dsdn_direct_queue_free(&queue);
+    dsdn_direct_selection_free(&selection);
+}
+
 /* ---- against an oracle ---- */
 
 /* Is entry i eligible, told by looking at all others?  As protocol.md, section 7, says it. */
@@ -676,6 +755,8 @@ int main(void)
         cmocka_unit_test(test_fees_come_before_events),
         cmocka_unit_test(test_level_0_has_no_fees),
         cmocka_unit_test(test_a_backlog_of_objections_drains),
+        cmocka_unit_test(test_a_takeover_in_a_backlog),
+        cmocka_unit_test(test_newer_events_wait),
         cmocka_unit_test(test_random_worlds),
         cmocka_unit_test(test_no_memory),
     };

@@ -532,6 +532,79 @@ static void test_hand_off(void **state)
     end();
 }
 
+/* ---- quorum sets ---- */
+
+/* Set 1, of one member: two of the three of set 0 say so. */
+static void declare_set(struct net *n)
+{
+    const struct dsdn_event_desc *desc = &dsdn_event_table.events[dsdn_EVENT_quorum_validator_set_declared];
+    uint8_t approval[96] = {0}, payload[512], digest[32];
+    uint32_t len;
+    struct dsdn_ev_quorum_validator_set_declared e = {.set_id = 1,
+                                                      .members = {n->next.public_key, 1, 32},
+                                                      .threshold_pct = 67,
+                                                      .approvals = {approval, 1, sizeof approval}};
+    memcpy(approval, n->member[1].public_key, 32);
+    need(dsdn_event_encode(desc, 1, &e, payload, sizeof payload, &len, &error));
+    need(dsdn_embedded_message(desc, 1, "approvals", n->genesis.hash, n->member[0].public_key, 1, payload,
+                               len, digest, &error));
+    dsdn_sign(&n->member[1], digest, approval + 32);
+    need(dsdn_event_encode(desc, 1, &e, payload, sizeof payload, &len, &error));
+    need(dsdn_batch_builder_begin(n->builder, DSDN_BUNDLE_POOL, n->member[0].public_key, 1, 0, &error));
+    need(dsdn_batch_builder_event(n->builder, desc->type, 1, payload, len, &error));
+    need(dsdn_batch_builder_end(n->builder, n->genesis.hash, &n->member[0], &error));
+}
+
+static void post_certified(int node, uint32_t set)
+{
+    uint8_t bytes[8192] = "DSDC";
+    size_t len = 4 + net_certificate(&net, node, set, set ? 1 : 5, bytes + 4);
+    assert_true(len + net.nodes[node].len <= sizeof bytes);
+    memcpy(bytes + len, net.nodes[node].bytes, net.nodes[node].len);
+    net_blob(&net, bytes, len + net.nodes[node].len);
+}
+
+/* A certificate is checked against the set in the state after prev: not the newest, and not that of a branch
+ * that lost. */
+static void test_sets_change(void **state)
+{
+    (void)state;
+    begin(NULL);
+    int root = chain_of(GENESIS, 101, 103);
+    int declared = net_make(&net, &(struct net_batch){.parent = root, .origin = 103, .fill = declare_set});
+    int rival = net_make(&net, &(struct net_batch){.parent = root, .origin = 103, .pool = 6});
+    net_block(&net, 104);
+    net_post(&net, declared, false);
+    int tip = chain_of(declared, 105, 106);
+    int other = net_make(&net, &(struct net_batch){.parent = declared, .origin = 104, .pool = 5});
+    fol_read(&fol, 106);
+    fol_is_at(&fol, tip);
+    assert_int_equal(dsdn_head(dsdn_engine_state(dsdn_follow_engine(fol.f)))->quorum_set, 1);
+    net_block(&net, 107);
+    post_certified(other, 0); /* the old set says nothing there */
+    fol_read(&fol, 107);
+    fol_is_at(&fol, tip);
+    net_block(&net, 108);
+    post_certified(other, 1);
+    fol_read(&fol, 108);
+    fol_is_at(&fol, other);
+    net_block(&net, 109);
+    post_certified(rival, 0); /* before the declaration the old set still counts */
+    fol_read(&fol, 109);
+    fol_is_at(&fol, rival);
+    tip = chain_of(rival, 110, 110);
+    int child = net_make(&net, &(struct net_batch){.parent = rival, .origin = 109, .pool = 4});
+    net_block(&net, 111);
+    post_certified(child, 1); /* set 1 is gone with its branch */
+    fol_read(&fol, 111);
+    fol_is_at(&fol, tip);
+    net_block(&net, 112);
+    post_certified(child, 0);
+    fol_read(&fol, 112);
+    fol_is_at(&fol, child);
+    end();
+}
+
 /* ---- direct bundles in quantity ---- */
 
 /* A direct blob of nearly 512 KiB: as many objects as fit. */
@@ -840,6 +913,7 @@ int main(void)
         cmocka_unit_test(test_provisional),
         cmocka_unit_test(test_takeover),
         cmocka_unit_test(test_hand_off),
+        cmocka_unit_test(test_sets_change),
         cmocka_unit_test(test_a_flood_at_one_height),
         cmocka_unit_test(test_queue_full),
         cmocka_unit_test(test_queue_reads_again),
