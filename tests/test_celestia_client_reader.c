@@ -267,6 +267,48 @@ static void test_interruptions(void **state)
     devnet_stop(&d);
 }
 
+/* A height that somebody filled with garbage: all of it is counted, none of it is in the way, and its answer
+ * of 24 MB is no reason to hold more than a few times as much. */
+static void test_garbage(void **state)
+{
+    enum { GARBAGE = 60000 };
+    struct devnet d;
+    uint8_t bytes[100] = {3};
+    char params[160], text[64];
+    (void)state;
+    start_chain(&d, 0);
+    dsdn_base64_encode(ns, DSDN_NAMESPACE_LEN, text);
+    text[DSDN_BASE64_LEN(DSDN_NAMESPACE_LEN)] = 0;
+    snprintf(params, sizeof params, "[\"%s\",%d,\"blobs\",200]", text, GARBAGE);
+    uint64_t full = devnet_number(&d, "devnet.Garbage", params), last = devnet_submit(&d, ns, bytes, 100);
+    assert_true(full > 0 && last > full);
+    struct dsdn_endpoint_options node = node_at(&d);
+    node.timeout_ms = 60000;
+    struct dsdn_reader_options o = options_for(&node, full - 1);
+    o.to = last;
+    o.proofs = true;
+    struct dsdn_reader *r = reader_new(&o);
+    for (uint64_t h = full - 1; h <= last;) {
+        struct dsdn_da_height height;
+        enum dsdn_da_answer answer;
+        struct dsdn_error error = DSDN_ERROR_INIT;
+        int rc = dsdn_reader_next(r, 60000, &height, &answer, &error);
+        if (rc == DSDN_E_AGAIN) continue;
+        if (rc) fail_msg("%s", error.message);
+        if (h == full) {
+            assert_int_equal(height.blob_cnt, GARBAGE);
+            struct dsdn_height_blobs blobs;
+            assert_int_equal(dsdn_celestia_proof_verify(height.proof, ns, height.hash, &blobs, &error), 0);
+            assert_int_equal(blobs.height.blob_cnt, GARBAGE);
+            dsdn_height_blobs_free(&blobs);
+        }
+        if (h == last) assert_int_equal(height.blobs[0].len, 100);
+        h++;
+    }
+    dsdn_reader_free(r);
+    devnet_stop(&d);
+}
+
 /* ---- lies ----------------------------------------------------------------------------------------- */
 
 struct lie {
@@ -738,6 +780,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_same_from_everywhere),
         cmocka_unit_test(test_rotation),
         cmocka_unit_test(test_interruptions),
+        cmocka_unit_test(test_garbage),
         cmocka_unit_test(test_lies),
         cmocka_unit_test(test_witness),
         cmocka_unit_test(test_trust),

@@ -135,8 +135,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     CHECK((rc != 0) == (of_height || dsdn_load16(copy + 2) > DSDN_PROOF_STEPS_MAX));
     CHECK(rc || blobs.height.blob_cnt == (uint32_t)(choice & 1));
     dsdn_height_blobs_free(&blobs);
-    audit(proof, m->hash);
-    audit(proof, NULL);
+    if (!of_height) { /* signatures are slow: only where the steps are all that changed */
+        audit(proof, m->hash);
+        audit(proof, NULL);
+    }
     free(copy);
     return 0;
 }
