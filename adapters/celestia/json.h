@@ -3,7 +3,7 @@
  * An answer can be 45 MB of base64 in a few thousand strings, and whoever answers may be hostile.  So no tree
  * is built: the text is checked once, as a whole, against RFC 8259, and from then on a value is a span - the
  * view of its characters in the text - that is walked, searched for members, and read.  Nothing allocates;
- * memory is the text.  Why not libjansson here: docs/decisions/0013-answers-in-place.md.
+ * memory is the text.  Why not libjansson here: docs/decisions/0021-answers-in-place.md.
  *
  * Stricter than JSON in general: UTF-8 without U+0000, nesting of at most DSDN_SPAN_DEPTH_MAX, no object that
  * is read has two members of one name, escapes in names are refused (no name of the API has one).  Numbers
