@@ -172,8 +172,8 @@ static void remark(const struct recording *r)
 {
     const struct options *o = r->node.options;
     if (o->quiet) return;
-    fprintf(stderr, "%s: batches 0 to %lld, heights %llu to %llu proved, %llu recorded now with %llu bytes of proofs",
-            r->out.path, (long long)r->out.next - 1, (unsigned long long)r->facts.start,
+    fprintf(stderr, "%s: %llu batches, heights %llu to %llu proved, %llu recorded now with %llu bytes of proofs",
+            r->out.path, (unsigned long long)r->out.next, (unsigned long long)r->facts.start,
             (unsigned long long)r->facts.complete, (unsigned long long)r->recorded,
             (unsigned long long)r->proof_bytes);
     if (r->empty_cnt)
