@@ -135,10 +135,8 @@ static struct dsdn_http_answer transfer(const char *url, uint32_t timeout_ms, si
     struct dsdn_http_call *call;
     struct dsdn_http_answer answer = {.end = DSDN_HTTP_ANSWERED};
     struct dsdn_error error = DSDN_ERROR_INIT;
-    struct dsdn_http_request request = {.url = url,
-                                        .body = {(const uint8_t *)"{}", 2},
-                                        .answer_max = answer_max,
-                                        .timeout_ms = timeout_ms};
+    struct dsdn_http_request request = {
+        .url = url, .body = {(const uint8_t *)"{}", 2}, .answer_max = answer_max, .timeout_ms = timeout_ms};
     assert_int_equal(dsdn_http_new(0, &http, &error), 0);
     assert_int_equal(dsdn_http_start(http, &request, &call, &error), 0);
     while (!dsdn_http_done(call, &answer)) assert_int_equal(dsdn_http_run(http, 50, &error), 0);
@@ -164,19 +162,31 @@ static void test_transfers(void **state)
         {{.bytes = "HTTP/1.1 500 X\r\nContent-Length: 2\r\n\r\n{}"}, DSDN_HTTP_ANSWERED, 500, "{}"},
         {{.bytes = "HTTP/1.1 401 X\r\nContent-Length: 0\r\n\r\n"}, DSDN_HTTP_ANSWERED, 401, ""},
         {{.bytes = "HTTP/1.1 302 X\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"},
-         DSDN_HTTP_ANSWERED, 302, ""},
+         DSDN_HTTP_ANSWERED,
+         302,
+         ""},
         {{.bytes = "HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"},
-         DSDN_HTTP_ANSWERED, 200, "{}"},
-        {{.bytes = "HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"}, DSDN_HTTP_DROPPED, 200, NULL},
+         DSDN_HTTP_ANSWERED,
+         200,
+         "{}"},
+        {{.bytes = "HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"},
+         DSDN_HTTP_DROPPED,
+         200,
+         NULL},
         {{.bytes = OK_HEAD("100") "{"}, DSDN_HTTP_DROPPED, 200, NULL},
-        {{.bytes = "HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{}"}, DSDN_HTTP_DROPPED, 200, NULL},
+        {{.bytes = "HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{}"},
+         DSDN_HTTP_DROPPED,
+         200,
+         NULL},
         {{.bytes = ""}, DSDN_HTTP_DROPPED, 0, NULL},
         {{.bytes = "220 mail.example ESMTP\r\n"}, DSDN_HTTP_PROTOCOL, 0, NULL},
         {{.bytes = OK_HEAD("5000") "{", .hang = true}, DSDN_HTTP_TOO_LARGE, 200, NULL},
         {{.bytes = "HTTP/1.1 200 X\r\n\r\n"
                    "0123456789012345678901234567890123456789012345678901234567890123456789"
                    "0123456789012345678901234567890123456789012345678901234567890123456789"},
-         DSDN_HTTP_TOO_LARGE, 200, NULL},
+         DSDN_HTTP_TOO_LARGE,
+         200,
+         NULL},
         {{.bytes = OK_HEAD("50") "{", .hang = true}, DSDN_HTTP_TIMEOUT, 200, NULL},
         {{.bytes = GOOD, .drip_ms = 30}, DSDN_HTTP_TIMEOUT, 0, NULL},
     };
@@ -204,9 +214,16 @@ static void test_urls(void **state)
 {
     static const char *const good[] = {"http://localhost:26658", "https://node.example/path",
                                        "http://[::1]:26658/"};
-    static const char *const bad[] = {"", "localhost:26658", "ftp://host/", "file:///etc/passwd", "http://",
-                                      "http://user:secret@host/", "http://secret@host/",
-                                      "http://host/?token=secret", "http://host/#x", "http://ho st/"};
+    static const char *const bad[] = {"",
+                                      "localhost:26658",
+                                      "ftp://host/",
+                                      "file:///etc/passwd",
+                                      "http://",
+                                      "http://user:secret@host/",
+                                      "http://secret@host/",
+                                      "http://host/?token=secret",
+                                      "http://host/#x",
+                                      "http://ho st/"};
     struct dsdn_error error = DSDN_ERROR_INIT;
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
@@ -240,17 +257,28 @@ static void test_meanings(void **state)
         {DSDN_HTTP_ANSWERED, 500, 0, "panic", {DSDN_DA_UNAVAILABLE, DSDN_RETRY_BACKOFF}},
         {DSDN_HTTP_ANSWERED, 500, -32601, "method 'x' not found", {DSDN_DA_MALFORMED, DSDN_RETRY_ELSEWHERE}},
         {DSDN_HTTP_ANSWERED, 500, -32602, "wrong param count", {DSDN_DA_MALFORMED, DSDN_RETRY_NEVER}},
-        {DSDN_HTTP_ANSWERED, 200, 1,
+        {DSDN_HTTP_ANSWERED,
+         200,
+         1,
          "header: given height is from the future: networkHeight: 5, requestedHeight: 9",
          {DSDN_DA_FUTURE, DSDN_RETRY_NEVER}},
-        {DSDN_HTTP_ANSWERED, 200, 1, "header: syncing in progress: localHeadHeight: 5, requestedHeight: 9",
+        {DSDN_HTTP_ANSWERED,
+         200,
+         1,
+         "header: syncing in progress: localHeadHeight: 5, requestedHeight: 9",
          {DSDN_DA_FUTURE, DSDN_RETRY_ELSEWHERE}},
-        {DSDN_HTTP_ANSWERED, 200, 1, "requested header (8001165) is below Tail (8040790)",
+        {DSDN_HTTP_ANSWERED,
+         200,
+         1,
+         "requested header (8001165) is below Tail (8040790)",
          {DSDN_DA_PRUNED, DSDN_RETRY_ELSEWHERE}},
         {DSDN_HTTP_ANSWERED, 200, 1, "header: not found", {DSDN_DA_UNAVAILABLE, DSDN_RETRY_ELSEWHERE}},
         {DSDN_HTTP_ANSWERED, 200, 1, "all getters failed: x", {DSDN_DA_UNAVAILABLE, DSDN_RETRY_ELSEWHERE}},
         {DSDN_HTTP_ANSWERED, 200, 1, "context deadline exceeded", {DSDN_DA_TIMEOUT, DSDN_RETRY_BACKOFF}},
-        {DSDN_HTTP_ANSWERED, 200, 1, "missing permission to invoke 'GetAll' (need 'read')",
+        {DSDN_HTTP_ANSWERED,
+         200,
+         1,
+         "missing permission to invoke 'GetAll' (need 'read')",
          {DSDN_DA_UNAUTHORISED, DSDN_RETRY_TOKEN}},
         {DSDN_HTTP_ANSWERED, 200, 1, "height is equal to 0", {DSDN_DA_MALFORMED, DSDN_RETRY_NEVER}},
         {DSDN_HTTP_ANSWERED, 200, 1, "something new", {DSDN_DA_UNAVAILABLE, DSDN_RETRY_BACKOFF}},
@@ -315,9 +343,15 @@ static void test_retries(void **state)
     } cases[] = {
         {{{.bytes = GOOD}}, DSDN_CELESTIA_HEADER, DSDN_DA_PRESENT, 1},
         {{{.bytes = ""}, {.bytes = GOOD}}, DSDN_CELESTIA_HEADER, DSDN_DA_PRESENT, 2},
-        {{{.bytes = OK_HEAD("90") "{"}, {.bytes = "HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n"}, {.bytes = GOOD}},
-         DSDN_CELESTIA_HEADER, DSDN_DA_PRESENT, 3},
-        {{{.bytes = "HTTP/1.1 429 X\r\nContent-Length: 0\r\n\r\n"}}, DSDN_CELESTIA_HEADER, DSDN_DA_UNAVAILABLE,
+        {{{.bytes = OK_HEAD("90") "{"},
+          {.bytes = "HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n"},
+          {.bytes = GOOD}},
+         DSDN_CELESTIA_HEADER,
+         DSDN_DA_PRESENT,
+         3},
+        {{{.bytes = "HTTP/1.1 429 X\r\nContent-Length: 0\r\n\r\n"}},
+         DSDN_CELESTIA_HEADER,
+         DSDN_DA_UNAVAILABLE,
          3},
         {{{.bytes = GOOD, .drip_ms = 100}, {.bytes = GOOD}}, DSDN_CELESTIA_HEADER, DSDN_DA_PRESENT, 2},
         {{{.bytes = OK_HEAD("2") "{}"}, {.bytes = GOOD}}, DSDN_CELESTIA_HEADER, DSDN_DA_MALFORMED, 1},
@@ -366,8 +400,8 @@ static void test_keep_alive(void **state)
     assert_int_equal(dsdn_rpc_new(&(struct dsdn_rpc_options){.seed = 1}, &rpc, &error), 0);
     for (int i = 0; i < 3; i++) {
         struct dsdn_rpc_call *call;
-        assert_int_equal(dsdn_rpc_ask(rpc, &e, DSDN_CELESTIA_READY, (struct dsdn_view){(const uint8_t *)"[]", 2},
-                                      &call, &error),
+        assert_int_equal(dsdn_rpc_ask(rpc, &e, DSDN_CELESTIA_READY,
+                                      (struct dsdn_view){(const uint8_t *)"[]", 2}, &call, &error),
                          0);
         assert_int_equal(dsdn_rpc_done(call)->meaning.answer, DSDN_DA_PRESENT);
         dsdn_rpc_end_call(rpc, call);
@@ -418,7 +452,8 @@ static void test_tokens(void **state)
     assert_true(dsdn_token_header(token, header));
     assert_string_equal(header, "Authorization: Bearer eyJ.second");
     /* what could break out of the header, or is no token, is refused and not repeated */
-    static const char *const bad[] = {"secret\r\nX: y", "secret two", "secret\xc3\xa9", "secret\"", "secret;x"};
+    static const char *const bad[] = {"secret\r\nX: y", "secret two", "secret\xc3\xa9", "secret\"",
+                                      "secret;x"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         write_file(path, bad[i]);
         assert_int_equal(dsdn_token_refresh(token, &changed, &error), DSDN_E_USAGE);
@@ -671,9 +706,10 @@ static void test_submission(void **state)
         {"{\"kind\":\"submit_lost\",\"times\":1}", DSDN_SUBMIT_DONE, 2, 1},
         {"{\"kind\":\"submit_twice\",\"value\":2,\"times\":1}", DSDN_SUBMIT_DONE, 1, 2},
         {"{\"kind\":\"sequence\",\"times\":2}", DSDN_SUBMIT_DONE, 3, 1},
-        {"{\"kind\":\"status\",\"value\":503,\"method\":\"blob.Submit\",\"times\":1}", DSDN_SUBMIT_DONE, 2, 1},
-        {"{\"kind\":\"error\",\"text\":\"insufficient funds\",\"method\":\"blob.Submit\"}", DSDN_SUBMIT_FAILED,
-         1, 0},
+        {"{\"kind\":\"status\",\"value\":503,\"method\":\"blob.Submit\",\"times\":1}", DSDN_SUBMIT_DONE, 2,
+         1},
+        {"{\"kind\":\"error\",\"text\":\"insufficient funds\",\"method\":\"blob.Submit\"}",
+         DSDN_SUBMIT_FAILED, 1, 0},
     };
     struct devnet d;
     struct dsdn_error error = DSDN_ERROR_INIT;
@@ -681,8 +717,8 @@ static void test_submission(void **state)
     (void)state;
     memcpy(ns + 19, "dsdntest2", 9);
     assert_int_equal(
-        devnet_start(&d, &(struct devnet_options){
-                             .blocks = DEVNET_ON_DEMAND, .first_blocks = 3, .skip_auth = true}),
+        devnet_start(
+            &d, &(struct devnet_options){.blocks = DEVNET_ON_DEMAND, .first_blocks = 3, .skip_auth = true}),
         0);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct saved saved = {.len = 0};
@@ -808,10 +844,10 @@ static void test_memory(void **state)
     uint8_t ns[DSDN_NAMESPACE_LEN] = {0}, bytes[3000] = {5};
     (void)state;
     memcpy(ns + 19, "dsdntest3", 9);
-    assert_int_equal(devnet_start(&d, &(struct devnet_options){.blocks = DEVNET_ON_SUBMIT,
-                                                               .first_blocks = 2,
-                                                               .skip_auth = true}),
-                     0);
+    assert_int_equal(
+        devnet_start(
+            &d, &(struct devnet_options){.blocks = DEVNET_ON_SUBMIT, .first_blocks = 2, .skip_auth = true}),
+        0);
     uint64_t last = devnet_submit(&d, ns, bytes, sizeof bytes);
     assert_true(last > 0);
     bool done = false;
@@ -857,12 +893,18 @@ int main(int argc, char **argv)
 {
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_transfers),      cmocka_unit_test(test_urls),
-        cmocka_unit_test(test_meanings),       cmocka_unit_test(test_retries),
-        cmocka_unit_test(test_keep_alive),     cmocka_unit_test(test_tokens),
-        cmocka_unit_test(test_token_again),    cmocka_unit_test(test_submit_machine),
-        cmocka_unit_test(test_submit_outcomes), cmocka_unit_test(test_submission),
-        cmocka_unit_test(test_cost),           cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_transfers),
+        cmocka_unit_test(test_urls),
+        cmocka_unit_test(test_meanings),
+        cmocka_unit_test(test_retries),
+        cmocka_unit_test(test_keep_alive),
+        cmocka_unit_test(test_tokens),
+        cmocka_unit_test(test_token_again),
+        cmocka_unit_test(test_submit_machine),
+        cmocka_unit_test(test_submit_outcomes),
+        cmocka_unit_test(test_submission),
+        cmocka_unit_test(test_cost),
+        cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

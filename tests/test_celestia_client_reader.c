@@ -33,9 +33,9 @@ static void start_chain(struct devnet *d, uint32_t rotate_every)
 {
     static uint8_t bytes[40000];
     assert_int_equal(devnet_start(d, &(struct devnet_options){.blocks = DEVNET_ON_SUBMIT,
-                                                               .first_blocks = 3,
-                                                               .skip_auth = true,
-                                                               .rotate_every = rotate_every}),
+                                                              .first_blocks = 3,
+                                                              .skip_auth = true,
+                                                              .rotate_every = rotate_every}),
                      0);
     memset(ns, 0, sizeof ns);
     memcpy(ns + 19, "dsdntest1", 9);
@@ -332,7 +332,8 @@ static void test_lies(void **state)
         {"{\"kind\":\"forged_header\",\"text\":\"validators\",\"from\":%d,\"to\":%d}", DSDN_DA_BAD_HEADER, 0,
          NULL},
         {"{\"kind\":\"fork\",\"text\":\"forger\",\"from\":%d,\"to\":%d}", DSDN_DA_BAD_HEADER, 0, NULL},
-        {"{\"kind\":\"body\",\"text\":\"{}\",\"from\":%d,\"to\":%d}", DSDN_DA_MALFORMED, DSDN_E_MALFORMED, NULL},
+        {"{\"kind\":\"body\",\"text\":\"{}\",\"from\":%d,\"to\":%d}", DSDN_DA_MALFORMED, DSDN_E_MALFORMED,
+         NULL},
         {"{\"kind\":\"status\",\"value\":401,\"from\":%d,\"to\":%d}", DSDN_DA_UNAUTHORISED, DSDN_E_INCOMPLETE,
          "401"},
         {"{\"kind\":\"error\",\"text\":\"requested header (7) is below Tail (9)\",\"from\":%d,\"to\":%d}",
@@ -637,8 +638,7 @@ static struct dsdn_celestia_audit *audit_new(uint64_t pin_height, const uint8_t 
 static int scan(struct dsdn_celestia_audit *a, const struct seen *s, struct dsdn_error *error)
 {
     int rc = 0;
-    for (uint32_t i = 0; !rc && i < s->proof_cnt; i++)
-        rc = dsdn_celestia_audit_scan(a, s->proofs[i], error);
+    for (uint32_t i = 0; !rc && i < s->proof_cnt; i++) rc = dsdn_celestia_audit_scan(a, s->proofs[i], error);
     return rc;
 }
 
@@ -669,7 +669,8 @@ static void test_proofs(void **state)
         if (!empty_len || s.proofs[i].len < empty_len) empty_len = s.proofs[i].len;
         steps += dsdn_load16(s.proofs[i].bytes + 2);
     }
-    print_message("an empty height takes %zu bytes; %zu steps for %u heights\n", empty_len, steps, s.proof_cnt);
+    print_message("an empty height takes %zu bytes; %zu steps for %u heights\n", empty_len, steps,
+                  s.proof_cnt);
     assert_true(empty_len < 700 && steps >= 4);
     const struct {
         uint64_t height;

@@ -43,8 +43,8 @@ static char *dumped(const json_t *value)
 
 static void test_base64(void **state)
 {
-    static const char *const bad[] = {"A",    "AB",   "ABC",  "AB==CDEF", "AB=C", "====", "A===", "AAA\n",
-                                      "AB ==", "AA-_", "AAB=", "AB==",     "A=BC", "\377AAA"};
+    static const char *const bad[] = {"A",     "AB",    "ABC",  "AB==CDEF", "AB=C", "====", "A===",
+                                      "AAA\n", "AB ==", "AA-_", "AAB=",     "AB==", "A=BC", "\377AAA"};
     uint8_t bytes[200], got[210];
     char text[300], theirs[300];
     size_t len;
@@ -74,15 +74,65 @@ static void test_base64(void **state)
 
 static void test_check(void **state)
 {
-    static const char *const good[] = {"{}", "[]", " [ ] ", "[[],{}]", "{\"a\":{\"a\":[null,true,false]}}",
-                                       "-0", "1e5", "-1.5E-3", "\"\\ud83d\\ude00\\n\\/\"", "\"\xc3\xa9\"",
-                                       "[\"abcdefgh\\\"ijk\",2]", "\t{\r\n\"a\" : 1 , \"b\":[ 1 , 2 ]}\n"};
-    static const char *const bad[] = {
-        "", " ", "[", "{", "[1", "[1,", "[1,]", "[,1]", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}", "{1:1}",
-        "1 2", "[]]", "[1}", "{\"a\":1]", "01", "1.", ".5", "+1", "1e", "-", "NaN", "Infinity", "tru",
-        "truefalse", "nul", "'a'", "\"", "\"a", "\"\\x\"", "\"\\u12\"", "\"\\u0000\"", "\"\\ud83d\"",
-        "\"\\ude00\"", "\"\\ud83dx\\ude00\"", "\"\t\"", "\"\xff\"", "\"\xc3\"", "\"abcdefg\x01\"", "[1 2]",
-        "{\"a\" 1}", "{\"a\":1 \"b\":2}", "\xef\xbb\xbf{}", "[1]x", "// a\n1"};
+    static const char *const good[] = {"{}",
+                                       "[]",
+                                       " [ ] ",
+                                       "[[],{}]",
+                                       "{\"a\":{\"a\":[null,true,false]}}",
+                                       "-0",
+                                       "1e5",
+                                       "-1.5E-3",
+                                       "\"\\ud83d\\ude00\\n\\/\"",
+                                       "\"\xc3\xa9\"",
+                                       "[\"abcdefgh\\\"ijk\",2]",
+                                       "\t{\r\n\"a\" : 1 , \"b\":[ 1 , 2 ]}\n"};
+    static const char *const bad[] = {"",
+                                      " ",
+                                      "[",
+                                      "{",
+                                      "[1",
+                                      "[1,",
+                                      "[1,]",
+                                      "[,1]",
+                                      "{\"a\"}",
+                                      "{\"a\":}",
+                                      "{\"a\":1,}",
+                                      "{a:1}",
+                                      "{1:1}",
+                                      "1 2",
+                                      "[]]",
+                                      "[1}",
+                                      "{\"a\":1]",
+                                      "01",
+                                      "1.",
+                                      ".5",
+                                      "+1",
+                                      "1e",
+                                      "-",
+                                      "NaN",
+                                      "Infinity",
+                                      "tru",
+                                      "truefalse",
+                                      "nul",
+                                      "'a'",
+                                      "\"",
+                                      "\"a",
+                                      "\"\\x\"",
+                                      "\"\\u12\"",
+                                      "\"\\u0000\"",
+                                      "\"\\ud83d\"",
+                                      "\"\\ude00\"",
+                                      "\"\\ud83dx\\ude00\"",
+                                      "\"\t\"",
+                                      "\"\xff\"",
+                                      "\"\xc3\"",
+                                      "\"abcdefg\x01\"",
+                                      "[1 2]",
+                                      "{\"a\" 1}",
+                                      "{\"a\":1 \"b\":2}",
+                                      "\xef\xbb\xbf{}",
+                                      "[1]x",
+                                      "// a\n1"};
     struct dsdn_error error = DSDN_ERROR_INIT;
     struct dsdn_view value;
     char deep[200];
@@ -168,8 +218,15 @@ static void test_scalars(void **state)
     static const struct {
         const char *text;
         uint64_t nano;
-    } prices[] = {{"0.004", 4000000}, {"4e-3", 4000000}, {"1e-06", 1000}, {"0.0000000019", 1},
-                  {"0", 0}, {"4E+1", 40000000000}, {"1e-2000", 0}, {"0e2000", 0}, {"12.5", 12500000000},
+    } prices[] = {{"0.004", 4000000},
+                  {"4e-3", 4000000},
+                  {"1e-06", 1000},
+                  {"0.0000000019", 1},
+                  {"0", 0},
+                  {"4E+1", 40000000000},
+                  {"1e-2000", 0},
+                  {"0e2000", 0},
+                  {"12.5", 12500000000},
                   {"9223372036.854775807", INT64_MAX}};
     (void)state;
     assert_true(dsdn_span_u64(checked("18446744073709551615"), UINT64_MAX, &u) && u == UINT64_MAX);
@@ -186,7 +243,8 @@ static void test_scalars(void **state)
     assert_true(dsdn_span_bool(checked("true"), &truth) && truth);
     assert_false(dsdn_span_bool(checked("1"), &truth));
     for (size_t n = 0; n < sizeof prices / sizeof *prices; n++) {
-        if (!dsdn_span_nano(checked(prices[n].text), &u) || u != prices[n].nano) fail_msg("%s", prices[n].text);
+        if (!dsdn_span_nano(checked(prices[n].text), &u) || u != prices[n].nano)
+            fail_msg("%s", prices[n].text);
         struct dsdn_text t = new_text();
         dsdn_text_nano(&t, u);
         assert_true(dsdn_span_nano(checked(t.bytes), &u) && u == prices[n].nano);
@@ -197,15 +255,21 @@ static void test_scalars(void **state)
     assert_false(dsdn_span_nano(checked("9223372036.854775808"), &u));
     dsdn_span_text(checked("\"a\\n\\u00e9\\u0085\\ud83d\\ude00\""), text, sizeof text);
     assert_string_equal(text, "a?\xc3\xa9?"); /* four more bytes and a zero do not fit eight */
-    static const char *const times[] = {"0001-01-01T00:00:00Z", "1970-01-01T00:00:00.000000001Z",
+    static const char *const times[] = {"0001-01-01T00:00:00Z",           "1970-01-01T00:00:00.000000001Z",
                                         "2023-06-29T07:54:16.224936917Z", "2024-02-29T23:59:59.1Z",
                                         "9999-12-31T23:59:59.999999999Z", "1969-12-31T23:59:59Z",
-                                        "1900-03-01T00:00:00Z", "2000-02-29T12:00:00Z"};
-    static const char *const not_times[] = {"2023-02-29T00:00:00Z", "2023-13-01T00:00:00Z",
-                                            "2023-06-29T24:00:00Z", "2023-06-29T07:54:60Z",
-                                            "2023-06-29T07:54:16.Z", "2023-06-29T07:54:16.0000000001Z",
-                                            "2023-06-29T07:54:16+00:00", "2023-06-29 07:54:16Z",
-                                            "0000-01-01T00:00:00Z", "2023-06-31T00:00:00Z", "Z"};
+                                        "1900-03-01T00:00:00Z",           "2000-02-29T12:00:00Z"};
+    static const char *const not_times[] = {"2023-02-29T00:00:00Z",
+                                            "2023-13-01T00:00:00Z",
+                                            "2023-06-29T24:00:00Z",
+                                            "2023-06-29T07:54:60Z",
+                                            "2023-06-29T07:54:16.Z",
+                                            "2023-06-29T07:54:16.0000000001Z",
+                                            "2023-06-29T07:54:16+00:00",
+                                            "2023-06-29 07:54:16Z",
+                                            "0000-01-01T00:00:00Z",
+                                            "2023-06-31T00:00:00Z",
+                                            "Z"};
     for (size_t n = 0; n < sizeof times / sizeof *times; n++) {
         char quoted[64];
         struct tm parts = {0};
@@ -301,9 +365,22 @@ static void test_header_example(void **state)
 /* Every member of a header as something else: refused, or without consequence; never worse. */
 static void test_header_hostile(void **state)
 {
-    static const char *const values[] = {"null", "true", "\"\"", "\"x\"", "-1", "1.5", "1e3", "[]", "{}",
-                                         "9223372036854775808", "18446744073709551615", "\"-1\"", "[[]]",
-                                         "\"NaN\"", "[null]", "\"\\u0041\""};
+    static const char *const values[] = {"null",
+                                         "true",
+                                         "\"\"",
+                                         "\"x\"",
+                                         "-1",
+                                         "1.5",
+                                         "1e3",
+                                         "[]",
+                                         "{}",
+                                         "9223372036854775808",
+                                         "18446744073709551615",
+                                         "\"-1\"",
+                                         "[[]]",
+                                         "\"NaN\"",
+                                         "[null]",
+                                         "\"\\u0041\""};
     glob_t files = vector_glob("headers/chain2/extended_header_block_28.json");
     json_t *header = vector_load(files.gl_pathv[0]);
     char *text = dumped(header);
@@ -412,7 +489,8 @@ static void test_rows(void **state)
         {
             struct dsdn_view ns = vector_hex(json_object_get(one, "namespace_hex"));
             check_rows(json_object_get(one, "namespace_data"), ns.bytes, (const void *)roots.bytes,
-                       (uint32_t)(roots.len / DSDN_NMT_NODE_LEN), json_is_true(json_object_get(one, "valid")));
+                       (uint32_t)(roots.len / DSDN_NMT_NODE_LEN),
+                       json_is_true(json_object_get(one, "valid")));
             view_free(ns);
         }
         view_free(roots);
@@ -497,7 +575,8 @@ static void test_blob(void **state)
     assert_int_equal(b->index, -1);
     assert_false(b->has_signer);
     assert_int_equal(
-        dsdn_commitment_data(b->ns, b->share_version, NULL, b->data.bytes, b->data.len, commitment, &error), 0);
+        dsdn_commitment_data(b->ns, b->share_version, NULL, b->data.bytes, b->data.len, commitment, &error),
+        0);
     assert_memory_equal(commitment, b->commitment, 32);
     dsdn_json_write_blob(&t, b);
     json_t *written = json_loads(t.bytes, 0, NULL);
@@ -529,9 +608,10 @@ static void test_blob(void **state)
 
 static void test_tx_config(void **state)
 {
-    static const char text[] = "{\"gas_price\":0.004,\"is_gas_price_set\":true,\"max_gas_price\":0.4,"
-                               "\"gas\":90000,\"tx_priority\":3,\"key_name\":\"my_key\","
-                               "\"signer_address\":\"celestia1abc\",\"fee_granter_address\":\"celestia1def\"}";
+    static const char text[] =
+        "{\"gas_price\":0.004,\"is_gas_price_set\":true,\"max_gas_price\":0.4,"
+        "\"gas\":90000,\"tx_priority\":3,\"key_name\":\"my_key\","
+        "\"signer_address\":\"celestia1abc\",\"fee_granter_address\":\"celestia1def\"}";
     struct dsdn_tx_config c = {.gas = 1};
     struct dsdn_error error = DSDN_ERROR_INIT;
     struct dsdn_text t = new_text();
@@ -568,7 +648,8 @@ static void test_small_results(void **state)
     assert_int_equal(dsdn_json_read_sync_state(checked("{\"height\":-1}"), &s, &error), DSDN_E_MALFORMED);
     assert_int_equal(dsdn_json_read_sync_state(checked("{}"), &s, &error), DSDN_E_MALFORMED);
     dsdn_text_clear(&t);
-    assert_int_equal(dsdn_json_read_balance(checked("{\"denom\":\"utia\",\"amount\":\"42\"}"), &b, &error), 0);
+    assert_int_equal(dsdn_json_read_balance(checked("{\"denom\":\"utia\",\"amount\":\"42\"}"), &b, &error),
+                     0);
     dsdn_json_write_balance(&t, &b);
     assert_string_equal(t.bytes, "{\"denom\":\"utia\",\"amount\":\"42\"}");
     assert_int_equal(dsdn_json_read_balance(checked("{\"amount\":\"-1\"}"), &b, &error), DSDN_E_MALFORMED);
@@ -581,23 +662,24 @@ static void test_answers(void **state)
 {
     static const struct {
         const char *text, *result; /* NULL: refused */
-    } cases[] = {{"{\"jsonrpc\":\"2.0\",\"result\":[1],\"id\":1}", "[1]"},
-                 {"{\"id\":1,\"jsonrpc\":\"2.0\",\"result\":null}", "null"},
-                 {"{\"id\":1,\"jsonrpc\":\"2.0\"}", "null"},
-                 {"{\"id\":1,\"jsonrpc\":\"2.0\",\"result\":7,\"error\":null}", "7"},
-                 {"{\"id\":2,\"jsonrpc\":\"2.0\",\"result\":7}", NULL},
-                 {"{\"id\":\"1\",\"jsonrpc\":\"2.0\",\"result\":7}", NULL},
-                 {"{\"id\":null,\"jsonrpc\":\"2.0\",\"result\":7}", NULL},
-                 {"{\"jsonrpc\":\"2.0\",\"result\":7}", NULL},
-                 {"{\"id\":1,\"result\":7}", NULL},
-                 {"{\"id\":1,\"jsonrpc\":\"1.0\",\"result\":7}", NULL},
-                 {"{\"id\":1,\"jsonrpc\":\"2.0\",\"result\":7,\"result\":8}", NULL},
-                 {"{\"id\":1,\"jsonrpc\":\"2.0\",\"result\":7,\"error\":{\"code\":1,\"message\":\"x\"}}", NULL},
-                 {"{\"id\":1,\"jsonrpc\":\"2.0\",\"error\":{\"message\":\"x\"}}", NULL},
-                 {"{\"id\":1,\"jsonrpc\":\"2.0\",\"error\":{\"code\":1}}", NULL},
-                 {"{\"id\":1,\"jsonrpc\":\"2.0\",\"error\":\"x\"}", NULL},
-                 {"[]", NULL},
-                 {"<html>", NULL}};
+    } cases[] = {
+        {"{\"jsonrpc\":\"2.0\",\"result\":[1],\"id\":1}", "[1]"},
+        {"{\"id\":1,\"jsonrpc\":\"2.0\",\"result\":null}", "null"},
+        {"{\"id\":1,\"jsonrpc\":\"2.0\"}", "null"},
+        {"{\"id\":1,\"jsonrpc\":\"2.0\",\"result\":7,\"error\":null}", "7"},
+        {"{\"id\":2,\"jsonrpc\":\"2.0\",\"result\":7}", NULL},
+        {"{\"id\":\"1\",\"jsonrpc\":\"2.0\",\"result\":7}", NULL},
+        {"{\"id\":null,\"jsonrpc\":\"2.0\",\"result\":7}", NULL},
+        {"{\"jsonrpc\":\"2.0\",\"result\":7}", NULL},
+        {"{\"id\":1,\"result\":7}", NULL},
+        {"{\"id\":1,\"jsonrpc\":\"1.0\",\"result\":7}", NULL},
+        {"{\"id\":1,\"jsonrpc\":\"2.0\",\"result\":7,\"result\":8}", NULL},
+        {"{\"id\":1,\"jsonrpc\":\"2.0\",\"result\":7,\"error\":{\"code\":1,\"message\":\"x\"}}", NULL},
+        {"{\"id\":1,\"jsonrpc\":\"2.0\",\"error\":{\"message\":\"x\"}}", NULL},
+        {"{\"id\":1,\"jsonrpc\":\"2.0\",\"error\":{\"code\":1}}", NULL},
+        {"{\"id\":1,\"jsonrpc\":\"2.0\",\"error\":\"x\"}", NULL},
+        {"[]", NULL},
+        {"<html>", NULL}};
     struct dsdn_rpc_answer answer;
     struct dsdn_error error = DSDN_ERROR_INIT;
     (void)state;
@@ -606,8 +688,9 @@ static void test_answers(void **state)
         if ((rc == 0) != (cases[i].result != NULL)) fail_msg("%s", cases[i].text);
         if (!rc) expect_equal(answer.result, cases[i].result, strlen(cases[i].result));
     }
-    static const char failure[] = "{\"error\":{\"code\":-32700,\"message\":\"a\\u0007 \\\"b\\\"\"},\"id\":null,"
-                                  "\"jsonrpc\":\"2.0\"}";
+    static const char failure[] =
+        "{\"error\":{\"code\":-32700,\"message\":\"a\\u0007 \\\"b\\\"\"},\"id\":null,"
+        "\"jsonrpc\":\"2.0\"}";
     assert_int_equal(dsdn_rpc_read_answer(failure, strlen(failure), 1, &answer, &error), 0);
     assert_true(answer.failed);
     assert_int_equal(answer.code, DSDN_RPC_PARSE);
@@ -639,18 +722,18 @@ static void test_requests(void **state)
     assert_string_equal(t.bytes, "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32601,"
                                  "\"message\":\"method 'a' not found\"}}");
     dsdn_text_free(&t);
-    assert_int_equal(dsdn_rpc_read_request(checked("{\"jsonrpc\":\"2.0\",\"method\":\"a\"}"), &request, &error),
-                     0);
+    assert_int_equal(
+        dsdn_rpc_read_request(checked("{\"jsonrpc\":\"2.0\",\"method\":\"a\"}"), &request, &error), 0);
     assert_int_equal(request.id.len, 0);
     static const struct {
         const char *text;
         int rc;
-    } bad[] = {{"[]", DSDN_E_MALFORMED},
-               {"{\"jsonrpc\":\"2.0\",\"id\":1}", DSDN_E_MALFORMED},
-               {"{\"jsonrpc\":\"2.0\",\"id\":{},\"method\":\"a\"}", DSDN_E_MALFORMED},
-               {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"a\",\"params\":{}}", DSDN_E_MALFORMED},
-               {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"a\",\"params\":[1,2,3,4,5,6,7,8,9]}",
-                DSDN_E_TOO_LARGE}};
+    } bad[] = {
+        {"[]", DSDN_E_MALFORMED},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1}", DSDN_E_MALFORMED},
+        {"{\"jsonrpc\":\"2.0\",\"id\":{},\"method\":\"a\"}", DSDN_E_MALFORMED},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"a\",\"params\":{}}", DSDN_E_MALFORMED},
+        {"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"a\",\"params\":[1,2,3,4,5,6,7,8,9]}", DSDN_E_TOO_LARGE}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_int_equal(dsdn_rpc_read_request(checked(bad[i].text), &request, &error), bad[i].rc);
 }
@@ -658,14 +741,22 @@ static void test_requests(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_base64),         cmocka_unit_test(test_check),
-        cmocka_unit_test(test_check_against_jansson), cmocka_unit_test(test_members),
-        cmocka_unit_test(test_scalars),        cmocka_unit_test(test_headers),
-        cmocka_unit_test(test_header_example), cmocka_unit_test(test_header_hostile),
-        cmocka_unit_test(test_header_memory),  cmocka_unit_test(test_rows),
-        cmocka_unit_test(test_rows_captured),  cmocka_unit_test(test_rows_bounds),
-        cmocka_unit_test(test_blob),           cmocka_unit_test(test_tx_config),
-        cmocka_unit_test(test_small_results),  cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_base64),
+        cmocka_unit_test(test_check),
+        cmocka_unit_test(test_check_against_jansson),
+        cmocka_unit_test(test_members),
+        cmocka_unit_test(test_scalars),
+        cmocka_unit_test(test_headers),
+        cmocka_unit_test(test_header_example),
+        cmocka_unit_test(test_header_hostile),
+        cmocka_unit_test(test_header_memory),
+        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_rows_captured),
+        cmocka_unit_test(test_rows_bounds),
+        cmocka_unit_test(test_blob),
+        cmocka_unit_test(test_tx_config),
+        cmocka_unit_test(test_small_results),
+        cmocka_unit_test(test_answers),
         cmocka_unit_test(test_requests),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

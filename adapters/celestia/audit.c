@@ -12,9 +12,9 @@ struct dsdn_celestia_audit {
     struct dsdn_light_options light;
     struct dsdn_light_trusted trusted; /* the newest step; height 0: none yet */
     struct dsdn_audit_result result;
-    uint64_t signed_end;  /* scanned heights below it are linked to a step that was verified */
-    uint64_t pin_end;     /* scanned heights below it are linked to the pin itself */
-    bool rooted;          /* the steps from the newest one on follow from the pin */
+    uint64_t signed_end;   /* scanned heights below it are linked to a step that was verified */
+    uint64_t pin_end;      /* scanned heights below it are linked to the pin itself */
+    bool rooted;           /* the steps from the newest one on follow from the pin */
     uint8_t (*hashes)[32]; /* of result.first .. result.end */
     size_t cap;
     struct proof_block block;
@@ -57,7 +57,8 @@ static int check_chain_id(struct dsdn_celestia_audit *a, const struct dsdn_celes
                           struct dsdn_error *error)
 {
     if (!*a->chain_id) memcpy(a->chain_id, h->chain_id.bytes, h->chain_id.len); /* the first one's */
-    if (strlen(a->chain_id) == h->chain_id.len && memcmp(a->chain_id, h->chain_id.bytes, h->chain_id.len) == 0)
+    if (strlen(a->chain_id) == h->chain_id.len &&
+        memcmp(a->chain_id, h->chain_id.bytes, h->chain_id.len) == 0)
         return DSDN_OK;
     return dsdn_fail(error, DSDN_E_WRONG_GENESIS, "height %lld: the header is not of chain %s",
                      (long long)h->height, a->chain_id);
@@ -81,8 +82,8 @@ static int meet_pin(struct dsdn_celestia_audit *a, uint64_t height, const uint8_
 static int repeated_step(struct dsdn_celestia_audit *a, const struct dsdn_celestia_block *b,
                          const uint8_t hash[32], struct dsdn_error *error)
 {
-    const uint8_t *known = b->header.height == a->trusted.height ? a->trusted.hash
-                                                                  : hash_of(a, (uint64_t)b->header.height);
+    const uint8_t *known =
+        b->header.height == a->trusted.height ? a->trusted.hash : hash_of(a, (uint64_t)b->header.height);
     if (known && dsdn_equal32(known, hash)) return DSDN_OK;
     return dsdn_fail(error, DSDN_E_CHAIN, "height %lld: a step that is not in the chain of the headers",
                      (long long)b->header.height);
@@ -98,8 +99,7 @@ static int take_step(struct dsdn_celestia_audit *a, struct dsdn_view *steps, str
     if (rc) return rc;
     const uint8_t *hash = b->commit.block_id.hash.bytes; /* it is that: checked below */
     struct dsdn_error own = DSDN_ERROR_INIT;
-    if (a->trusted.height && b->header.height <= a->trusted.height)
-        return repeated_step(a, b, hash, error);
+    if (a->trusted.height && b->header.height <= a->trusted.height) return repeated_step(a, b, hash, error);
     if (!a->trusted.height)
         verdict = dsdn_light_anchor(&a->light, b, hash, &a->trusted, &check, &own);
     else /* its own time as now: what counts is how old the trusted header was then */
@@ -124,8 +124,7 @@ static int remember(struct dsdn_celestia_audit *a, const struct dsdn_celestia_he
     } else if ((uint64_t)h->height != a->result.end) {
         return dsdn_fail(error, DSDN_E_CHAIN, "the proof of height %lld follows that of height %llu",
                          (long long)h->height, (unsigned long long)a->result.end - 1);
-    } else if (!h->last_block_id.hash.len ||
-               !dsdn_equal32(h->last_block_id.hash.bytes, a->hashes[cnt - 1])) {
+    } else if (!h->last_block_id.hash.len || !dsdn_equal32(h->last_block_id.hash.bytes, a->hashes[cnt - 1])) {
         return dsdn_fail(error, DSDN_E_CHAIN, "height %lld: the header does not name the one before it",
                          (long long)h->height);
     }

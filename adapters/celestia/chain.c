@@ -143,7 +143,8 @@ static int load(struct dsdn_chain *c, struct dsdn_error *error)
     if (memcmp(bytes, fixed, FILE_FIXED) != 0 || bytes[8 + DSDN_CELESTIA_CHAIN_ID_MAX])
         rc = dsdn_fail_at(error, DSDN_E_FORMAT, c->path, 0, "this is no file of header hashes");
     else if (*c->chain_id && strncmp(c->chain_id, (const char *)bytes + 8, sizeof c->chain_id) != 0)
-        rc = dsdn_fail_at(error, DSDN_E_WRONG_GENESIS, c->path, 8, "these header hashes are of another chain");
+        rc =
+            dsdn_fail_at(error, DSDN_E_WRONG_GENESIS, c->path, 8, "these header hashes are of another chain");
     else
         memcpy(c->chain_id, bytes + 8, sizeof c->chain_id);
     c->offset = FILE_FIXED;
@@ -181,8 +182,7 @@ static int write_record(struct dsdn_chain *c, uint64_t height, const uint8_t has
     dsdn_store64(record, height);
     memcpy(record + 8, hash, 32);
     make_check(c->check, record, record + 40);
-    if (!rc)
-        rc = dsdn_io_write_at(&dsdn_io_system, c->fd, record, sizeof record, c->offset, c->path, error);
+    if (!rc) rc = dsdn_io_write_at(&dsdn_io_system, c->fd, record, sizeof record, c->offset, c->path, error);
     if (rc) return rc;
     memcpy(c->check, record + 40, CHECK_LEN);
     c->offset += RECORD_LEN;

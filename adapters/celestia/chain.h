@@ -8,8 +8,8 @@
  *
  * File `headers`: "DSDNHDR1", the chain id (56 bytes, filled with zeros), then records of 48 bytes: u64
  * height, hash, and the first 8 bytes of SHA-256(the 8 of the record before || height || hash), the first
- * record's over 8 zero bytes.  A tail that does not match is dropped.  A record below or not far above what is
- * known extends it; any other one begins anew. */
+ * record's over 8 zero bytes.  A tail that does not match is dropped.  A record below or not far above what
+ * is known extends it; any other one begins anew. */
 #ifndef DSDN_ADAPTERS_CELESTIA_CHAIN_H
 #define DSDN_ADAPTERS_CELESTIA_CHAIN_H
 

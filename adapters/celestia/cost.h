@@ -10,14 +10,14 @@
 
 #include "log/base.h"
 
-#define DSDN_GAS_FIXED     75000u
-#define DSDN_GAS_BLOB      700u  /* 70 bytes of transaction, 10 gas each */
-#define DSDN_GAS_SHARE     4096u /* 512 bytes, 8 gas each */
-#define DSDN_PRICE_MIN     4000000u   /* 0.004 utia: what nodes ask for */
-#define DSDN_PRICE_FLOOR   1000u      /* 0.000001 utia: what the network asks for */
-#define DSDN_PRICE_MAX     400000000u /* 0.4 utia: where a node stops by default */
-#define DSDN_UTIA_PER_TIA  1000000u
-#define DSDN_MONTH_BLOBS   30000u /* 1,000 a day (DA-15) */
+#define DSDN_GAS_FIXED    75000u
+#define DSDN_GAS_BLOB     700u       /* 70 bytes of transaction, 10 gas each */
+#define DSDN_GAS_SHARE    4096u      /* 512 bytes, 8 gas each */
+#define DSDN_PRICE_MIN    4000000u   /* 0.004 utia: what nodes ask for */
+#define DSDN_PRICE_FLOOR  1000u      /* 0.000001 utia: what the network asks for */
+#define DSDN_PRICE_MAX    400000000u /* 0.4 utia: where a node stops by default */
+#define DSDN_UTIA_PER_TIA 1000000u
+#define DSDN_MONTH_BLOBS  30000u /* 1,000 a day (DA-15) */
 
 /* dsdn_celestia_gas is the gas of one transaction with blobs of these lengths and this share version; 0 when
  * one of them cannot be a blob. */

@@ -27,7 +27,8 @@ int dsdn_endpoint_open(struct dsdn_endpoint *endpoint, const struct dsdn_endpoin
                        struct dsdn_error *error)
 {
     *endpoint = (struct dsdn_endpoint){.token = NULL};
-    if (!options->url || !*options->url) return dsdn_fail(error, DSDN_E_USAGE, "the URL of a node is missing");
+    if (!options->url || !*options->url)
+        return dsdn_fail(error, DSDN_E_USAGE, "the URL of a node is missing");
     if (strlen(options->url) > DSDN_ENDPOINT_URL_MAX)
         return dsdn_fail(error, DSDN_E_USAGE, "the URL of a node has at most %u characters",
                          DSDN_ENDPOINT_URL_MAX);

@@ -28,7 +28,7 @@ enum dsdn_celestia_operation {
 #define X(number, name, method, most) DSDN_CELESTIA_##name = (number),
     DSDN_CELESTIA_OPERATION_LIST(X)
 #undef X
-    DSDN_CELESTIA_OPERATION_CNT = 13
+        DSDN_CELESTIA_OPERATION_CNT = 13
 };
 const char *dsdn_celestia_operation_method(enum dsdn_celestia_operation operation);
 size_t dsdn_celestia_operation_most(enum dsdn_celestia_operation operation);

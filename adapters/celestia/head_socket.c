@@ -35,13 +35,14 @@ static int add_token(const struct head_socket *s, unsigned char **at, size_t roo
     char line[DSDN_TOKEN_HEADER_MAX];
     if (!dsdn_token_header(s->endpoint->token, line)) return 0;
     const char *value = line + sizeof prefix - 1;
-    int rc = lws_add_http_header_by_name(connection, (const unsigned char *)name, (const unsigned char *)value,
-                                         (int)strlen(value), at, *at + room);
+    int rc = lws_add_http_header_by_name(connection, (const unsigned char *)name,
+                                         (const unsigned char *)value, (int)strlen(value), at, *at + room);
     sodium_memzero(line, sizeof line);
     return rc ? -1 : 0;
 }
 
-static int callback(struct lws *connection, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+static int callback(struct lws *connection, enum lws_callback_reasons reason, void *user, void *in,
+                    size_t len)
 {
     struct lws_context *context = lws_get_context(connection);
     struct head_socket *s = context ? lws_context_user(context) : NULL;
@@ -61,8 +62,8 @@ static int callback(struct lws *connection, enum lws_callback_reasons reason, vo
     return 0;
 }
 
-static const struct lws_protocols protocols[] = {{.name = "dsdn", .callback = callback, .rx_buffer_size = 4096},
-                                                 {.name = NULL}};
+static const struct lws_protocols protocols[] = {
+    {.name = "dsdn", .callback = callback, .rx_buffer_size = 4096}, {.name = NULL}};
 
 /* One part of the URL; "" and false when it does not fit. */
 static bool url_part(CURLU *url, CURLUPart part, unsigned flags, char *out, size_t cap)

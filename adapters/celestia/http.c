@@ -264,8 +264,8 @@ int dsdn_http_run(struct dsdn_http *http, uint32_t timeout_ms, struct dsdn_error
     int running;
     CURLMcode code = curl_multi_perform(http->multi, &running);
     if (!code && !collect(http) && timeout_ms) {
-        code = curl_multi_poll(http->multi, NULL, 0, timeout_ms < INT32_MAX ? (int)timeout_ms : INT32_MAX,
-                               NULL);
+        code =
+            curl_multi_poll(http->multi, NULL, 0, timeout_ms < INT32_MAX ? (int)timeout_ms : INT32_MAX, NULL);
         if (!code) code = curl_multi_perform(http->multi, &running);
         (void)collect(http);
     }

@@ -31,7 +31,7 @@ enum dsdn_http_end {
 #define X(number, name, text) DSDN_HTTP_##name = (number),
     DSDN_HTTP_END_LIST(X)
 #undef X
-    DSDN_HTTP_END_CNT = 9
+        DSDN_HTTP_END_CNT = 9
 };
 const char *dsdn_http_end_name(enum dsdn_http_end end); /* "DROPPED" */
 const char *dsdn_http_end_text(enum dsdn_http_end end);
@@ -39,7 +39,8 @@ const char *dsdn_http_end_text(enum dsdn_http_end end);
 struct dsdn_http;
 struct dsdn_http_call;
 
-/* dsdn_http_new: at most `connections` (1 to DSDN_HTTP_CONNECTIONS_MAX; 0: DSDN_HTTP_CONNECTIONS) to one host.  NO_MEMORY. */
+/* dsdn_http_new: at most `connections` (1 to DSDN_HTTP_CONNECTIONS_MAX; 0: DSDN_HTTP_CONNECTIONS) to one
+ * host.  NO_MEMORY. */
 int dsdn_http_new(uint32_t connections, struct dsdn_http **http, struct dsdn_error *error);
 
 /* dsdn_http_free closes all connections; no call may be left. */

@@ -2,7 +2,6 @@
 
 #include "adapters/celestia/base64.h"
 
-
 static bool blank(uint8_t c)
 {
     return c == ' ' || c == '\n' || c == '\r' || c == '\t';

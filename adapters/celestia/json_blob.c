@@ -141,15 +141,16 @@ static bool read_text(struct dsdn_view value, char *out, size_t cap)
 int dsdn_json_read_tx_config(struct dsdn_view value, struct dsdn_tx_config *c, struct dsdn_error *error)
 {
     enum { PRICE, IS_SET, MAX, GAS, PRIORITY, KEY, SIGNER, GRANTER, CNT };
-    static const char *const names[CNT] = {"gas_price", "is_gas_price_set", "max_gas_price",  "gas",
-                                           "tx_priority", "key_name",       "signer_address",
-                                           "fee_granter_address"};
+    static const char *const names[CNT] = {
+        "gas_price",   "is_gas_price_set", "max_gas_price",  "gas",
+        "tx_priority", "key_name",         "signer_address", "fee_granter_address"};
     struct dsdn_view v[CNT];
     uint64_t priority = 0;
     *c = (struct dsdn_tx_config){.gas = 0};
     int rc = dsdn_span_members(value, "the options", names, CNT, v, error);
     if (rc) return rc;
-    if (!dsdn_span_none(v[PRICE]) && !dsdn_span_nano(v[PRICE], &c->gas_price)) return bad(error, names[PRICE]);
+    if (!dsdn_span_none(v[PRICE]) && !dsdn_span_nano(v[PRICE], &c->gas_price))
+        return bad(error, names[PRICE]);
     if (!dsdn_span_none(v[IS_SET]) && !dsdn_span_bool(v[IS_SET], &c->gas_price_set))
         return bad(error, names[IS_SET]);
     if (!dsdn_span_none(v[MAX]) && !dsdn_span_nano(v[MAX], &c->max_gas_price)) return bad(error, names[MAX]);

@@ -65,9 +65,9 @@ static int read_vote(struct json_memory *m, struct dsdn_view value, struct dsdn_
 {
     struct dsdn_view v[4];
     uint64_t flag;
-    int rc = dsdn_span_members(value, "a signature",
-                               NAMES("block_id_flag", "validator_address", "timestamp", "signature"), 4, v,
-                               error);
+    int rc =
+        dsdn_span_members(value, "a signature",
+                          NAMES("block_id_flag", "validator_address", "timestamp", "signature"), 4, v, error);
     if (rc) return rc;
     if (!dsdn_span_loose_u64(v[0], 255, &flag) ||
         !json_memory_hex(m, v[1], DSDN_CELESTIA_ADDRESS_LEN, &vote->address) ||
@@ -104,8 +104,8 @@ static int read_validator(struct json_memory *m, struct dsdn_view value, struct 
     static const char type[] = "tendermint/PubKeyEd25519";
     struct dsdn_view v[3], key[2], text;
     *out = (struct dsdn_celestia_validator){.power = 0};
-    int rc = dsdn_span_members(value, "a validator", NAMES("address", "pub_key", "voting_power"), 3, v,
-                               error);
+    int rc =
+        dsdn_span_members(value, "a validator", NAMES("address", "pub_key", "voting_power"), 3, v, error);
     if (!rc) rc = dsdn_span_members(v[1], "pub_key", NAMES("type", "value"), 2, key, error);
     if (rc) return rc;
     if (!dsdn_span_plain(key[0], &text) || text.len != sizeof type - 1 ||

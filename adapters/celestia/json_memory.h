@@ -35,7 +35,8 @@ static inline void *json_memory_list(struct json_memory *m, size_t len)
 }
 
 /* Base64 of exactly len bytes, or of any number: *out is the bytes in the block. */
-static inline bool json_memory_base64_any(struct json_memory *m, struct dsdn_view value, struct dsdn_view *out)
+static inline bool json_memory_base64_any(struct json_memory *m, struct dsdn_view value,
+                                          struct dsdn_view *out)
 {
     size_t len;
     if (!dsdn_span_base64_any(value, m->at, m->left, &len)) return false;

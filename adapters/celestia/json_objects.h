@@ -28,7 +28,8 @@ struct dsdn_block_answer {
 };
 
 /* dsdn_json_read_block reads the object.  What it must be beyond its form is checked by header.h and light.h,
- * except for the roots of the DAH: each has 90 bytes here already, and there are at most 1024 of each kind. */
+ * except for the roots of the DAH: each has 90 bytes here already, and there are at most 1024 of each kind.
+ */
 int dsdn_json_read_block(struct dsdn_view value, struct dsdn_block_answer *answer, struct dsdn_error *error);
 void dsdn_block_answer_free(struct dsdn_block_answer *answer);
 
@@ -78,7 +79,7 @@ struct dsdn_json_blob {
     uint32_t share_version;
     bool has_commitment; /* written when set */
     uint8_t commitment[32];
-    int64_t index; /* place of the first share in the extended square; -1: not from the chain */
+    int64_t index;   /* place of the first share in the extended square; -1: not from the chain */
     bool has_signer; /* as the member is there; empty counts as there, as it does for the node */
     struct dsdn_view signer;
 };
@@ -111,8 +112,8 @@ struct dsdn_tx_config {
     uint64_t max_gas_price; /* 0: the node's default, 0.4 utia */
     uint64_t gas;           /* limit; 0: the node estimates */
     enum dsdn_tx_priority priority;
-    char key_name[64];          /* "": the node's default key */
-    char signer_address[96];    /* wins over key_name */
+    char key_name[64];       /* "": the node's default key */
+    char signer_address[96]; /* wins over key_name */
     char fee_granter_address[96];
 };
 

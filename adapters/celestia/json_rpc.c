@@ -36,8 +36,7 @@ int dsdn_rpc_read_answer(const void *text, size_t len, uint64_t id, struct dsdn_
     rc = dsdn_span_members(m[FAILURE], "the error of the answer", parts, 2, failure, error);
     if (rc) return rc;
     answer->failed = true;
-    if (!dsdn_span_i64(failure[0], INT32_MIN, INT32_MAX, &answer->code) ||
-        dsdn_span_kind(failure[1]) != '"')
+    if (!dsdn_span_i64(failure[0], INT32_MIN, INT32_MAX, &answer->code) || dsdn_span_kind(failure[1]) != '"')
         return dsdn_fail(error, DSDN_E_MALFORMED, "the error of the answer has no code or no message");
     dsdn_span_text(failure[1], answer->message, sizeof answer->message);
     return DSDN_OK;

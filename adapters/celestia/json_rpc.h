@@ -46,7 +46,7 @@ void dsdn_rpc_write_request(struct dsdn_text *t, uint64_t id, const char *method
 
 /* A request; views are into the text. */
 struct dsdn_rpc_request {
-    struct dsdn_view id;                /* a span, to be echoed; empty: a notification, no answer */
+    struct dsdn_view id; /* a span, to be echoed; empty: a notification, no answer */
     char method[DSDN_RPC_METHOD_MAX];
     struct dsdn_view params[DSDN_RPC_PARAMS_MAX]; /* spans */
     uint32_t param_cnt;

@@ -121,8 +121,8 @@ bool dsdn_span_time(struct dsdn_view value, struct dsdn_celestia_time *time)
             return false;
         for (size_t i = fraction - 1; i < 9; i++) nanos *= 10;
     }
-    *time = (struct dsdn_celestia_time){
-        days_of(year, month, day) * DAY + hour * 3600 + minute * 60 + second, (int32_t)nanos};
+    *time = (struct dsdn_celestia_time){days_of(year, month, day) * DAY + hour * 3600 + minute * 60 + second,
+                                        (int32_t)nanos};
     return true;
 }
 

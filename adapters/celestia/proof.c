@@ -62,11 +62,9 @@ static bool read_row(struct dsdn_view *rest, struct dsdn_view nodes[DSDN_NMT_NOD
         nodes[i] = (struct dsdn_view){p, DSDN_NMT_NODE_LEN};
     struct dsdn_view last = {p, rest_len};
     bool absent = rest->bytes[5];
-    *row = (struct dsdn_namespace_row){.proof = {.start = start,
-                                                 .end = end,
-                                                 .nodes = nodes,
-                                                 .node_cnt = cnt,
-                                                 .max_namespace_ignored = true}};
+    *row = (struct dsdn_namespace_row){
+        .proof = {
+            .start = start, .end = end, .nodes = nodes, .node_cnt = cnt, .max_namespace_ignored = true}};
     *(absent ? &row->proof.leaf_hash : &row->shares) = last;
     rest->len -= (size_t)(last.bytes + last.len - rest->bytes);
     rest->bytes = last.bytes + last.len;
@@ -89,14 +87,16 @@ static int verify_rows(const struct proof_parts *parts, const uint8_t *ns, const
         if (!read_row(&rest, nodes, &row))
             return dsdn_fail(error, DSDN_E_MALFORMED, "a proof of a height with a broken row");
         if (!row.shares.len && parts->row_cnt > 1)
-            return dsdn_fail(error, DSDN_E_PROOF, "row %u: absence is claimed, but other rows contain the "
-                                                  "namespace too", number);
+            return dsdn_fail(error, DSDN_E_PROOF,
+                             "row %u: absence is claimed, but other rows contain the "
+                             "namespace too",
+                             number);
         size_t cnt = row.shares.len / DSDN_SHARE_LEN;
         int rc = dsdn_nmt_verify(&row.proof, ns, row.shares.bytes, cnt, set->row_cnt, &set->roots[i], &inner);
         if (rc) return dsdn_fail(error, rc, "row %u of the square: %s", number, inner.message);
         if (cnt)
-            runs[(*run_cnt)++] = (struct dsdn_share_run){
-                row.shares.bytes, (uint32_t)cnt, number * set->row_cnt + (uint32_t)row.proof.start};
+            runs[(*run_cnt)++] = (struct dsdn_share_run){row.shares.bytes, (uint32_t)cnt,
+                                                         number * set->row_cnt + (uint32_t)row.proof.start};
     }
     return rest.len ? dsdn_fail(error, DSDN_E_MALFORMED, "a proof of a height with bytes behind its end")
                     : DSDN_OK;
@@ -121,7 +121,8 @@ int dsdn_celestia_proof_verify(struct dsdn_view proof, const uint8_t ns[DSDN_NAM
     if (!dsdn_equal32(own, hash))
         return dsdn_fail(error, DSDN_E_CHAIN, "height %lld: the header is not the one of the trusted chain",
                          (long long)header.height);
-    rc = dsdn_row_set_verify(parts.row_set.bytes, parts.row_set.len, ns, header.data_hash.bytes, &set, &inner);
+    rc =
+        dsdn_row_set_verify(parts.row_set.bytes, parts.row_set.len, ns, header.data_hash.bytes, &set, &inner);
     if (!rc) rc = verify_rows(&parts, ns, &set, runs, &run_cnt, &inner);
     if (!rc) rc = dsdn_height_blobs_make(runs, run_cnt, out, &inner);
     if (rc) return dsdn_fail(error, rc, "height %lld: %s", (long long)header.height, inner.message);

@@ -34,11 +34,11 @@ int dsdn_bytes_put(struct dsdn_bytes *out, const void *bytes, size_t len, struct
 int dsdn_light_block_encode(const struct dsdn_celestia_block *block, struct dsdn_bytes *out,
                             struct dsdn_error *error);
 
-/* dsdn_celestia_proof_make writes the proof of a height to *out (emptied first): steps is a concatenation of encoded
- * light blocks, step_cnt of them; rows are those of a verified answer.  NO_MEMORY, TOO_LARGE. */
+/* dsdn_celestia_proof_make writes the proof of a height to *out (emptied first): steps is a concatenation of
+ * encoded light blocks, step_cnt of them; rows are those of a verified answer.  NO_MEMORY, TOO_LARGE. */
 int dsdn_celestia_proof_make(const uint8_t ns[DSDN_NAMESPACE_LEN], struct dsdn_view steps, uint32_t step_cnt,
-                    const struct dsdn_celestia_block *block, const struct dsdn_namespace_row *rows,
-                    uint32_t row_cnt, struct dsdn_bytes *out, struct dsdn_error *error);
+                             const struct dsdn_celestia_block *block, const struct dsdn_namespace_row *rows,
+                             uint32_t row_cnt, struct dsdn_bytes *out, struct dsdn_error *error);
 
 /* ---- blobs of a height ---- */
 
@@ -68,11 +68,11 @@ int dsdn_celestia_proof_verify(struct dsdn_view proof, const uint8_t ns[DSDN_NAM
 struct dsdn_celestia_audit;
 
 struct dsdn_audit_options {
-    const char *chain_id;            /* that every header must name; NULL: any, but one */
-    uint64_t pin_height;             /* the trusted header; 0: the first step found, which trusts the archive */
+    const char *chain_id; /* that every header must name; NULL: any, but one */
+    uint64_t pin_height;  /* the trusted header; 0: the first step found, which trusts the archive */
     uint8_t pin_hash[32];
-    uint64_t period;                 /* trusting period in seconds; 0: DSDN_LIGHT_PERIOD.  Held against the
-                                        times of the headers themselves, because an audit may be years later */
+    uint64_t period; /* trusting period in seconds; 0: DSDN_LIGHT_PERIOD.  Held against the
+                        times of the headers themselves, because an audit may be years later */
 };
 
 int dsdn_celestia_audit_new(const struct dsdn_audit_options *options, struct dsdn_celestia_audit **audit,
@@ -87,9 +87,9 @@ int dsdn_celestia_audit_scan(struct dsdn_celestia_audit *audit, struct dsdn_view
 
 /* What the scanned proofs say. */
 struct dsdn_audit_result {
-    uint64_t first, end;     /* scanned heights, end exclusive */
-    uint64_t trusted_end;    /* heights below it follow from the pin; first or 0 when none does */
-    uint64_t anchor_height;  /* the pin, or the step that stands for it */
+    uint64_t first, end;    /* scanned heights, end exclusive */
+    uint64_t trusted_end;   /* heights below it follow from the pin; first or 0 when none does */
+    uint64_t anchor_height; /* the pin, or the step that stands for it */
     uint8_t anchor_hash[32];
     bool pinned;
 };

@@ -102,10 +102,9 @@ static bool read_version(struct dsdn_view message, struct dsdn_celestia_header *
 /* What a header is does not depend on how it is encoded: its hash is made of its values. */
 int proof_header(struct dsdn_view bytes, struct dsdn_celestia_header *h, struct dsdn_error *error)
 {
-    struct dsdn_view *const plain[9] = {
-        &h->last_commit_hash,     &h->data_hash,      &h->validators_hash,
-        &h->next_validators_hash, &h->consensus_hash, &h->app_hash,
-        &h->last_results_hash,    &h->evidence_hash,  &h->proposer_address};
+    struct dsdn_view *const plain[9] = {&h->last_commit_hash,     &h->data_hash,      &h->validators_hash,
+                                        &h->next_validators_hash, &h->consensus_hash, &h->app_hash,
+                                        &h->last_results_hash,    &h->evidence_hash,  &h->proposer_address};
     struct dsdn_proto_field f;
     bool ok = true;
     int got;
@@ -176,13 +175,12 @@ int proof_step(struct dsdn_view *steps, struct proof_block *out, struct dsdn_err
     if (rc) return rc;
     b->validator_cnt = dsdn_load16(fixed.bytes + 4 + BLOCK_ID_LEN);
     if (b->validator_cnt > DSDN_CELESTIA_VALIDATORS_MAX) return bad(error, "number of validators");
-    b->commit = (struct dsdn_celestia_commit){.height = b->header.height,
-                                              .round = (int32_t)dsdn_load32(fixed.bytes),
-                                              .block_id = {{fixed.bytes + 4, 32},
-                                                           dsdn_load32(fixed.bytes + 36),
-                                                           {fixed.bytes + 40, 32}},
-                                              .votes = out->votes,
-                                              .vote_cnt = b->validator_cnt};
+    b->commit = (struct dsdn_celestia_commit){
+        .height = b->header.height,
+        .round = (int32_t)dsdn_load32(fixed.bytes),
+        .block_id = {{fixed.bytes + 4, 32}, dsdn_load32(fixed.bytes + 36), {fixed.bytes + 40, 32}},
+        .votes = out->votes,
+        .vote_cnt = b->validator_cnt};
     for (uint32_t i = 0; i < b->validator_cnt; i++)
         if (!read_validator(&step, out, i)) return bad(error, "validator");
     return step.len ? bad(error, "length of a step") : DSDN_OK;

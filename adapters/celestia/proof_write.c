@@ -125,8 +125,8 @@ static int put_row(const struct dsdn_namespace_row *row, struct dsdn_bytes *out,
 }
 
 int dsdn_celestia_proof_make(const uint8_t ns[DSDN_NAMESPACE_LEN], struct dsdn_view steps, uint32_t step_cnt,
-                    const struct dsdn_celestia_block *block, const struct dsdn_namespace_row *rows,
-                    uint32_t row_cnt, struct dsdn_bytes *out, struct dsdn_error *error)
+                             const struct dsdn_celestia_block *block, const struct dsdn_namespace_row *rows,
+                             uint32_t row_cnt, struct dsdn_bytes *out, struct dsdn_error *error)
 {
     uint8_t fixed[PROOF_FIXED] = {DSDN_PROOF_VERSION}, header[HEADER_LEN_MAX];
     size_t header_len, row_set_len, most = DSDN_ROW_SET_LEN_MAX(block->dah.row_cnt);

@@ -131,7 +131,8 @@ static int deliver(struct dsdn_reader *r, struct dsdn_da_height *height, enum ds
     if (!rc && r->proofs) {
         uint32_t step_cnt;
         struct dsdn_view steps = dsdn_chain_steps(r->chain, &step_cnt);
-        rc = dsdn_celestia_proof_make(r->ns, steps, step_cnt, b, s->rows.rows, s->rows.row_cnt, &r->proof, error);
+        rc = dsdn_celestia_proof_make(r->ns, steps, step_cnt, b, s->rows.rows, s->rows.row_cnt, &r->proof,
+                                      error);
         r->delivered.height.proof = (struct dsdn_view){r->proof.bytes, r->proof.len};
     }
     if (!rc) rc = dsdn_chain_learn(r->chain, s->height, s->hash, error);

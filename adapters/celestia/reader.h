@@ -33,15 +33,15 @@ struct dsdn_reader_options {
                              above it are not used to verify those below */
     uint64_t pin_height;  /* the trusted header; 0: a prior run's, or else the node's head */
     uint8_t pin_hash[32];
-    uint64_t period;       /* trusting period in seconds; 0: seven days */
-    const char *state_dir; /* existing directory for verified header hashes; NULL: none are kept */
-    uint32_t ahead;        /* heights fetched ahead; 0: 64 */
-    size_t ahead_bytes;    /* bytes of answers held ahead; 0: 256 MiB */
-    uint32_t poll_ms;      /* between questions for the head; 0: 1,000 */
-    uint32_t connections;  /* to one host; 0: DSDN_HTTP_CONNECTIONS */
-    bool subscribe;        /* listen on a WebSocket for new heads: asks sooner, proves nothing */
-    bool proofs;           /* make the bytes an archive keeps */
-    uint64_t seed;         /* of the pauses before retries; 0: from the system */
+    uint64_t period;                  /* trusting period in seconds; 0: seven days */
+    const char *state_dir;            /* existing directory for verified header hashes; NULL: none are kept */
+    uint32_t ahead;                   /* heights fetched ahead; 0: 64 */
+    size_t ahead_bytes;               /* bytes of answers held ahead; 0: 256 MiB */
+    uint32_t poll_ms;                 /* between questions for the head; 0: 1,000 */
+    uint32_t connections;             /* to one host; 0: DSDN_HTTP_CONNECTIONS */
+    bool subscribe;                   /* listen on a WebSocket for new heads: asks sooner, proves nothing */
+    bool proofs;                      /* make the bytes an archive keeps */
+    uint64_t seed;                    /* of the pauses before retries; 0: from the system */
     uint64_t (*clock_ms)(void *self); /* Unix time in ms; NULL: the system's */
     void *self;
 };

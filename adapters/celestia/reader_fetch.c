@@ -72,9 +72,8 @@ struct slot *reader_assign(struct dsdn_reader *r, uint64_t height)
 static int gravity(enum dsdn_da_answer answer)
 {
     static const int order[DSDN_DA_ANSWER_CNT] = {
-        [DSDN_DA_FUTURE] = 1,    [DSDN_DA_UNAVAILABLE] = 2, [DSDN_DA_TIMEOUT] = 3,    [DSDN_DA_UNAUTHORISED] = 4,
-        [DSDN_DA_PRUNED] = 5,    [DSDN_DA_MALFORMED] = 6,   [DSDN_DA_BAD_PROOF] = 7,
-        [DSDN_DA_BAD_HEADER] = 8};
+        [DSDN_DA_FUTURE] = 1, [DSDN_DA_UNAVAILABLE] = 2, [DSDN_DA_TIMEOUT] = 3,   [DSDN_DA_UNAUTHORISED] = 4,
+        [DSDN_DA_PRUNED] = 5, [DSDN_DA_MALFORMED] = 6,   [DSDN_DA_BAD_PROOF] = 7, [DSDN_DA_BAD_HEADER] = 8};
     return order[answer];
 }
 
@@ -119,8 +118,8 @@ static int ask(struct dsdn_reader *r, struct fetch *f, enum dsdn_celestia_operat
     if (f->failed) *f = (struct fetch){.call = NULL};
     f->endpoint = choose(r, f, now);
     return dsdn_rpc_start(r->rpc, &r->endpoints[f->endpoint], operation,
-                          (struct dsdn_view){(const uint8_t *)params, strlen(params)}, 0, answer_max, &f->call,
-                          error);
+                          (struct dsdn_view){(const uint8_t *)params, strlen(params)}, 0, answer_max,
+                          &f->call, error);
 }
 
 /* The end of the open call, with a result; or NULL. */
@@ -158,14 +157,14 @@ static int check_header(struct dsdn_reader *r, struct slot *s, struct dsdn_error
     int rc = dsdn_celestia_header_shape(&b->header, error);
     if (rc) return rc;
     if ((uint64_t)b->header.height != s->height)
-        return dsdn_fail(error, DSDN_E_CHAIN, "the answer is about height %lld",
-                         (long long)b->header.height);
+        return dsdn_fail(error, DSDN_E_CHAIN, "the answer is about height %lld", (long long)b->header.height);
     rc = dsdn_chain_check_id(r->chain, &b->header, error);
     if (!rc) rc = dsdn_dah_check(&b->dah, error);
     if (rc) return rc;
     dsdn_dah_root(&b->dah, root);
     if (!dsdn_equal32(root, b->header.data_hash.bytes))
-        return dsdn_fail(error, DSDN_E_PROOF, "the row and column roots are not those of the header's data root");
+        return dsdn_fail(error, DSDN_E_PROOF,
+                         "the row and column roots are not those of the header's data root");
     dsdn_celestia_header_hash(&b->header, s->hash);
     return DSDN_OK;
 }

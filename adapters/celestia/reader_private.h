@@ -67,7 +67,7 @@ struct dsdn_reader {
     struct dsdn_reader_head head_seen;
     struct head_socket *socket; /* NULL: none */
 
-    bool descending;    /* headers are linked from down_height to next, downwards */
+    bool descending; /* headers are linked from down_height to next, downwards */
     uint64_t down_height;
     uint8_t down_hash[32]; /* of it */
     uint64_t chunk_top;    /* verified by its signatures, those below it down to next by links */

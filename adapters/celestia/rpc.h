@@ -43,8 +43,8 @@ int dsdn_rpc_new(const struct dsdn_rpc_options *options, struct dsdn_rpc **rpc, 
 void dsdn_rpc_free(struct dsdn_rpc *rpc);
 
 /* dsdn_rpc_start begins a call of `operation` to an endpoint, which must outlive it.  params: its parameters
- * as JSON, the array's brackets included; copied.  timeout_ms 0: the endpoint's; answer_max 0: the operation's.
- * NO_MEMORY. */
+ * as JSON, the array's brackets included; copied.  timeout_ms 0: the endpoint's; answer_max 0: the
+ * operation's. NO_MEMORY. */
 int dsdn_rpc_start(struct dsdn_rpc *rpc, struct dsdn_endpoint *endpoint,
                    enum dsdn_celestia_operation operation, struct dsdn_view params, uint32_t timeout_ms,
                    size_t answer_max, struct dsdn_rpc_call **call, struct dsdn_error *error);

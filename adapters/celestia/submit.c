@@ -151,8 +151,8 @@ static bool find(struct dsdn_submit *s, const struct dsdn_da_height *h)
 
 void dsdn_submit_saw(struct dsdn_submit *s, const struct dsdn_da_height *h)
 {
-    bool open = s->phase == DSDN_SUBMIT_READY || s->phase == DSDN_SUBMIT_SENT ||
-                s->phase == DSDN_SUBMIT_LOOKING;
+    bool open =
+        s->phase == DSDN_SUBMIT_READY || s->phase == DSDN_SUBMIT_SENT || s->phase == DSDN_SUBMIT_LOOKING;
     if (!open || !s->attempts) return; /* nothing was sent: what looks alike is another's */
     if (find(s, h)) {
         s->phase = DSDN_SUBMIT_DONE;

@@ -46,13 +46,13 @@ struct dsdn_submit {
     enum dsdn_submit_phase phase;
     uint32_t blob_cnt;
     uint8_t commitments[DSDN_SUBMIT_BLOBS_MAX][32];
-    uint64_t head0;         /* head before the last sending */
-    uint64_t returned;      /* height the node named; 0: none */
-    uint64_t read_to;       /* last height seen */
-    uint32_t attempts;      /* sendings */
-    uint32_t pauses;        /* LATERs in a row */
-    uint64_t not_before_ms; /* READY */
-    uint64_t height;        /* DONE: where the blobs are */
+    uint64_t head0;                          /* head before the last sending */
+    uint64_t returned;                       /* height the node named; 0: none */
+    uint64_t read_to;                        /* last height seen */
+    uint32_t attempts;                       /* sendings */
+    uint32_t pauses;                         /* LATERs in a row */
+    uint64_t not_before_ms;                  /* READY */
+    uint64_t height;                         /* DONE: where the blobs are */
     uint32_t indices[DSDN_SUBMIT_BLOBS_MAX]; /* DONE: their blob indexes, in the order of the call */
     struct dsdn_error error;                 /* FAILED */
 };

@@ -73,7 +73,8 @@ static int commitments_of(const struct dsdn_submitter *s, const struct dsdn_view
         total += blobs[i].len;
     }
     for (uint32_t i = 0; !rc && i < blob_cnt; i++)
-        rc = dsdn_commitment_data(s->options.ns, 0, NULL, blobs[i].bytes, blobs[i].len, commitments[i], error);
+        rc =
+            dsdn_commitment_data(s->options.ns, 0, NULL, blobs[i].bytes, blobs[i].len, commitments[i], error);
     return rc;
 }
 

@@ -37,9 +37,10 @@ static int take(struct dsdn_token *t, const char *text, size_t len, const char *
                          DSDN_TOKEN_MAX);
     for (size_t i = 0; i < len; i++)
         if (!token_character(text[i]))
-            return dsdn_fail(error, DSDN_E_USAGE,
-                             "%s: character %zu is none of a token; it has to be one line with the token alone",
-                             from, i + 1);
+            return dsdn_fail(
+                error, DSDN_E_USAGE,
+                "%s: character %zu is none of a token; it has to be one line with the token alone", from,
+                i + 1);
     *changed = len != t->len || (len && memcmp(t->text, text, len) != 0);
     sodium_memzero(t->text, sizeof t->text);
     if (len) memcpy(t->text, text, len);

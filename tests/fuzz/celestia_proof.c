@@ -24,7 +24,8 @@ static void make(struct made *m, bool with_data)
     static struct dsdn_nmt_node tree[3];
     struct dsdn_sign_key key;
     struct dsdn_error error = DSDN_ERROR_INIT;
-    uint8_t data_hash[32], set_hash[32], hash[32], address[32], signature[64], message[DSDN_CELESTIA_VOTE_LEN_MAX];
+    uint8_t data_hash[32], set_hash[32], hash[32], address[32], signature[64],
+        message[DSDN_CELESTIA_VOTE_LEN_MAX];
     if (with_data)
         CHECK_OK(dsdn_share_split(ns, 0, NULL, "some data", 9, shares[0], &error), &error);
     else
@@ -40,22 +41,20 @@ static void make(struct made *m, bool with_data)
     dsdn_sha256(key.public_key, 32, address);
     struct dsdn_celestia_validator validator = {{address, 20}, {key.public_key, 32}, 5};
     struct dsdn_celestia_vote vote = {DSDN_CELESTIA_COMMIT, {address, 20}, {1700000000, 5}, {signature, 64}};
-    struct dsdn_celestia_block b = {.header = {.version_block = 11,
-                                               .chain_id = {(const uint8_t *)"c", 1},
-                                               .height = 9,
-                                               .time = {1700000000, 7},
-                                               .last_block_id = {{zero, 32}, 1, {zero, 32}},
-                                               .data_hash = {data_hash, 32},
-                                               .validators_hash = {set_hash, 32},
-                                               .next_validators_hash = {set_hash, 32},
-                                               .proposer_address = {address, 20}},
-                                    .commit = {.height = 9,
-                                               .block_id = {{hash, 32}, 1, {zero, 32}},
-                                               .votes = &vote,
-                                               .vote_cnt = 1},
-                                    .validators = &validator,
-                                    .validator_cnt = 1,
-                                    .dah = {roots, roots, K2, K2}};
+    struct dsdn_celestia_block b = {
+        .header = {.version_block = 11,
+                   .chain_id = {(const uint8_t *)"c", 1},
+                   .height = 9,
+                   .time = {1700000000, 7},
+                   .last_block_id = {{zero, 32}, 1, {zero, 32}},
+                   .data_hash = {data_hash, 32},
+                   .validators_hash = {set_hash, 32},
+                   .next_validators_hash = {set_hash, 32},
+                   .proposer_address = {address, 20}},
+        .commit = {.height = 9, .block_id = {{hash, 32}, 1, {zero, 32}}, .votes = &vote, .vote_cnt = 1},
+        .validators = &validator,
+        .validator_cnt = 1,
+        .dah = {roots, roots, K2, K2}};
     dsdn_dah_root(&b.dah, data_hash);
     dsdn_celestia_validators_hash(&validator, 1, set_hash);
     dsdn_celestia_header_hash(&b.header, hash);
@@ -66,8 +65,8 @@ static void make(struct made *m, bool with_data)
     dsdn_nmt_prove(tree, 2, 0, 1, nodes, &row.proof);
     struct dsdn_bytes steps = {.bytes = NULL};
     CHECK_OK(dsdn_light_block_encode(&b, &steps, &error), &error);
-    CHECK_OK(dsdn_celestia_proof_make(ns, (struct dsdn_view){steps.bytes, steps.len}, 1, &b, &row, with_data, &m->proof,
-                             &error),
+    CHECK_OK(dsdn_celestia_proof_make(ns, (struct dsdn_view){steps.bytes, steps.len}, 1, &b, &row, with_data,
+                                      &m->proof, &error),
              &error);
     memcpy(m->hash, hash, 32);
     dsdn_bytes_free(&steps);
