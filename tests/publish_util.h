@@ -1,6 +1,6 @@
-/* publish_util.h: a network of one coordinator for the tests of publishing: a primary made of lists of blobs, a
- * follower that applies the first countable child (no rivals of other keys here), and users that sign bundles.
- * Static functions only. */
+/* publish_util.h: a network of one coordinator for the tests of publishing: a primary made of lists of blobs,
+ * a follower that applies the first countable child (no rivals of other keys here), and users that sign
+ * bundles. Static functions only. */
 #ifndef DSDN_TESTS_PUBLISH_UTIL_H
 #define DSDN_TESTS_PUBLISH_UTIL_H
 
@@ -47,7 +47,8 @@ static inline void primary_put(struct primary *primary, uint64_t height, const u
     *blob = (struct primary_blob){.bytes = malloc(len), .len = len};
     assert_non_null(blob->bytes);
     memcpy(blob->bytes, bytes, len);
-    for (at = &primary->heights[height - PRIMARY_START]; *at; at = &(*at)->next) {}
+    for (at = &primary->heights[height - PRIMARY_START]; *at; at = &(*at)->next) {
+    }
     *at = blob;
 }
 
@@ -72,8 +73,11 @@ static inline struct dsdn_sign_key user_key(uint32_t user)
 /* A genesis with this primary, and an engine at it in l. */
 static inline void network_open(struct log *l)
 {
-    struct log_options options = {.catalogue = &dsdn_catalogue, .primary = true,
-                                  .parameters = {{"direct_fee", 0}, {"fork_window", 20}, {"origin_lag_max", 60}}};
+    struct log_options options = {
+        .catalogue = &dsdn_catalogue,
+        .primary = true,
+        .parameters = {
+            {"deadline_budget", 2}, {"direct_fee", 0}, {"fork_window", 20}, {"origin_lag_max", 60}}};
     log_open(l, &options);
 }
 
@@ -124,7 +128,7 @@ struct model {
     struct dsdn_engine *engine;
     struct dsdn_prepared prepared;
     struct dsdn_direct_queue queue;
-    uint64_t read;               /* heights up to here */
+    uint64_t read;                  /* heights up to here */
     uint64_t included[HEIGHTS_MAX]; /* height that includes batch i */
     uint64_t settled;
     uint64_t not_ok; /* events with another outcome than OK */
@@ -183,8 +187,8 @@ static inline void model_read(struct model *m, struct dsdn_signer_file *signer)
         uint32_t index = 0;
         struct primary_blob *first = m->primary->heights[height - PRIMARY_START];
         for (struct primary_blob *blob = first; blob; blob = blob->next, index++)
-            dsdn_direct_queue_add(&m->queue, &dsdn_catalogue, m->network->genesis.hash, height, index, blob->bytes,
-                                  blob->len, true, NULL, NULL);
+            dsdn_direct_queue_add(&m->queue, &dsdn_catalogue, m->network->genesis.hash, height, index,
+                                  blob->bytes, blob->len, true, NULL, NULL);
         for (struct primary_blob *blob = first; blob; blob = blob->next) {
             if (signer)
                 dsdn_signer_saw(signer, blob->bytes, blob->len, height, primary_header(height).time_ms, 60);

@@ -1,7 +1,10 @@
-/* Publishing: what makes a batch due, what goes into it, in flight, posted, lost, dead, rivals; and the promise that
- * counts: whatever call fails and whatever a crash leaves, no second header for a sequence, no accepted bundle lost, none
- * applied twice.  DSDN_TEST_SCALE=N tries every N-th... more. */
+/* link: --wrap=malloc --wrap=calloc --wrap=realloc --wrap=mmap --wrap=mremap */
+/* Publishing: what makes a batch due, what goes into it, in flight, posted, lost, dead, rivals; and the
+ * promise that counts: whatever call or allocation fails and whatever a crash leaves, no second header for a
+ * sequence, no accepted bundle lost, none applied twice.  DSDN_TEST_SCALE=2 crashes at every call instead of
+ * every third. */
 #include "tests/publish_util.h"
+#include "tests/fail_nth.h"
 
 #define NOW 5000000u
 
@@ -115,7 +118,8 @@ static uint32_t post(struct publishing *p, struct dsdn_view *blobs)
 static uint64_t include(struct publishing *p, const struct dsdn_view *blobs, uint32_t cnt)
 {
     p->primary->head++;
-    for (uint32_t i = 0; i < cnt; i++) primary_put(p->primary, p->primary->head, blobs[i].bytes, blobs[i].len);
+    for (uint32_t i = 0; i < cnt; i++)
+        primary_put(p->primary, p->primary->head, blobs[i].bytes, blobs[i].len);
     return p->primary->head;
 }
 
@@ -128,7 +132,8 @@ static enum dsdn_pool_answer offer(struct publishing *p, uint32_t user, uint64_t
 {
     static uint8_t bytes[1 << 20];
     uint8_t id[32];
-    size_t used, len = make_bundle(&p->network, DSDN_BUNDLE_POOL, user, nonce, 0, events, bytes, sizeof bytes);
+    size_t used,
+        len = make_bundle(&p->network, DSDN_BUNDLE_POOL, user, nonce, 0, events, bytes, sizeof bytes);
     enum dsdn_pool_answer answer =
         dsdn_pool_offer(p->pool, p->follower.engine, p->now_ms, bytes, len, &used, id, NULL);
     if (answer == DSDN_POOL_ACCEPTED) assert_int_equal(dsdn_pool_sync(p->pool, NULL), 0);
@@ -159,6 +164,8 @@ static void test_due(void **state)
     assert_int_equal(dsdn_batcher_due(&limits, &f), DSDN_BATCH_NOT_DUE);
     f.now_ms = 1700;
     assert_int_equal(dsdn_batcher_due(&limits, &f), DSDN_BATCH_IDLE);
+    f.made_ms = 5000; /* the clock was set back */
+    assert_int_equal(dsdn_batcher_due(&limits, &f), DSDN_BATCH_NOT_DUE);
     pool = (struct dsdn_pool_stats){.waiting = 1, .waiting_bytes = 999, .waiting_events = 9};
     f.made_ms = f.waiting_ms = 1651;
     assert_int_equal(dsdn_batcher_due(&limits, &f), DSDN_BATCH_NOT_DUE);
@@ -191,7 +198,8 @@ static void test_time(void **state)
     struct dsdn_origin origin = {.time_ms = 1000};
     assert_int_equal(dsdn_batcher_time(&head, &origin, 10), 1000);
     assert_int_equal(dsdn_batcher_time(&head, &origin, 1001), 1001);
-    assert_int_equal(dsdn_batcher_time(&head, &origin, 1000 + DSDN_BATCHER_AHEAD_MS), 1000 + DSDN_BATCHER_AHEAD_MS);
+    assert_int_equal(dsdn_batcher_time(&head, &origin, 1000 + DSDN_BATCHER_AHEAD_MS),
+                     1000 + DSDN_BATCHER_AHEAD_MS);
     assert_int_equal(dsdn_batcher_time(&head, &origin, UINT64_MAX), 1000 + DSDN_BATCHER_AHEAD_MS);
     head.time_ms = 1000000;
     assert_int_equal(dsdn_batcher_time(&head, &origin, UINT64_MAX), 1000000);
@@ -209,7 +217,8 @@ static void test_limits(void **state)
     size_t three = make_bundle(&p.network, DSDN_BUNDLE_POOL, 0, 1, 0, 3, scratch, sizeof scratch);
     p.limits = (struct dsdn_batcher_limits){.events_max = 6, .bytes_max = 3 * three - 1, .delay_ms = 1};
     must_start(&p);
-    for (uint64_t nonce = 1; nonce <= 3; nonce++) assert_int_equal(offer(&p, 0, nonce, 3), DSDN_POOL_ACCEPTED);
+    for (uint64_t nonce = 1; nonce <= 3; nonce++)
+        assert_int_equal(offer(&p, 0, nonce, 3), DSDN_POOL_ACCEPTED);
     step(&p); /* 6 events fit, 9 do not: and what is left has not waited long enough */
     assert_int_equal(status_of(&p).made, 1);
     assert_int_equal(p.newest.bundles, 2);
@@ -220,7 +229,8 @@ static void test_limits(void **state)
     unlink(lock.text);
     unlink(pool.text);
     must_start(&p);
-    for (uint64_t nonce = 1; nonce <= 3; nonce++) assert_int_equal(offer(&p, 0, nonce, 3), DSDN_POOL_ACCEPTED);
+    for (uint64_t nonce = 1; nonce <= 3; nonce++)
+        assert_int_equal(offer(&p, 0, nonce, 3), DSDN_POOL_ACCEPTED);
     step(&p);
     assert_int_equal(p.newest.bundles, 2); /* bytes: one short of three */
     process_stop(&p);
@@ -228,7 +238,8 @@ static void test_limits(void **state)
     unlink(lock.text);
     unlink(pool.text);
     must_start(&p);
-    for (uint64_t nonce = 1; nonce <= 3; nonce++) assert_int_equal(offer(&p, 0, nonce, 3), DSDN_POOL_ACCEPTED);
+    for (uint64_t nonce = 1; nonce <= 3; nonce++)
+        assert_int_equal(offer(&p, 0, nonce, 3), DSDN_POOL_ACCEPTED);
     step(&p);
     assert_int_equal(p.newest.bundles, 3);
     assert_int_equal(p.newest.len, DSDN_BATCH_FIXED_LEN + 3 * three);
@@ -289,14 +300,47 @@ static void test_idle(void **state)
     publishing_close(&p);
 }
 
+/* While more deadlines are due than one batch drains, batches are empty and leave the cursor alone. */
+static void test_backlog(void **state)
+{
+    (void)state;
+    struct publishing p;
+    struct dsdn_view blobs[64];
+    publishing_open(&p);
+    struct dsdn_state *s = dsdn_engine_state_for_restore(p.follower.engine);
+    struct dsdn_context context = {.state = s};
+    assert_int_equal(dsdn_table_reserve(&s->tables[dsdn_sys_TABLE_deadline], 5, NULL), 0);
+    for (uint8_t i = 0; i < 5; i++) dsdn_deadline_set(&context, DSDN_CLOCK_TIME, 1, UINT16_MAX, &i, 1);
+    dsdn_state_settle(s);
+    p.limits = (struct dsdn_batcher_limits){.events_max = 1, .delay_ms = 1};
+    must_start(&p);
+    assert_int_equal(offer(&p, 0, 1, 1), DSDN_POOL_ACCEPTED);
+    step(&p);
+    assert_int_equal(status_of(&p).made, 3); /* drains 2, 2, and what is left */
+    assert_int_equal(p.newest.reason, DSDN_BATCH_FULL);
+    assert_int_equal(p.newest.bundles, 1);
+    const struct dsdn_signed *first = dsdn_signer_find(p.signer, 0), *second = dsdn_signer_find(p.signer, 1);
+    assert_int_equal(first->header.bundle_count, 0);
+    assert_int_equal(second->header.bundle_count, 0);
+    assert_int_equal(second->header.cursor.height, dsdn_head(s)->cursor_height);
+    assert_int_equal(second->header.cursor.blob_index, dsdn_head(s)->cursor_index);
+    uint32_t cnt = post(&p, blobs);
+    dsdn_publisher_posted(p.publisher, include(&p, blobs, cnt));
+    step(&p);
+    assert_int_equal(follower_next(&p), 3);
+    publishing_close(&p);
+}
+
 /* ---- posting ---- */
 
 static void fill(struct publishing *p, uint64_t from, uint64_t to)
 {
-    for (uint64_t nonce = from; nonce <= to; nonce++) assert_int_equal(offer(p, 0, nonce, 4), DSDN_POOL_ACCEPTED);
+    for (uint64_t nonce = from; nonce <= to; nonce++)
+        assert_int_equal(offer(p, 0, nonce, 4), DSDN_POOL_ACCEPTED);
 }
 
-/* Several batches in flight; one submission holds those of one origin, and the next waits for the follower. */
+/* Several batches in flight; one submission holds those of one origin, and the next waits for the follower.
+ */
 static void test_groups(void **state)
 {
     (void)state;
@@ -312,11 +356,11 @@ static void test_groups(void **state)
     step(&p);
     assert_int_equal(status_of(&p).flight, 5);
     uint32_t cnt = post(&p, blobs);
-    assert_int_equal(cnt, 3);                /* of the first origin */
-    assert_int_equal(post(&p, more), 0);     /* one at a time */
+    assert_int_equal(cnt, 3);            /* of the first origin */
+    assert_int_equal(post(&p, more), 0); /* one at a time */
     uint64_t height = include(&p, blobs, cnt);
     dsdn_publisher_posted(p.publisher, height);
-    assert_int_equal(post(&p, more), 0);     /* not read yet */
+    assert_int_equal(post(&p, more), 0); /* not read yet */
     step(&p);
     assert_int_equal(follower_next(&p), 3);
     assert_int_equal(status_of(&p).flight, 2);
@@ -400,8 +444,8 @@ static void test_included_is_kept(void **state)
     publishing_close(&p);
 }
 
-/* The same key on another machine made other batches: the follower takes them, our copy is made anew, what they did
- * not use is published behind them. */
+/* The same key on another machine made other batches: the follower takes them, our copy is made anew, what
+ * they did not use is published behind them. */
 static void test_rival(void **state)
 {
     (void)state;
@@ -423,7 +467,8 @@ static void test_rival(void **state)
     assert_int_equal(follower_next(&p), 1);
     assert_true(object_there(p.follower.engine, 0, 2, 0));
     assert_int_equal(status.copies, 2);
-    assert_int_equal(status.state, DSDN_PUBLISHER_LOCKED); /* our own 1 may still count, for all that is known */
+    assert_int_equal(status.state,
+                     DSDN_PUBLISHER_LOCKED); /* our own 1 may still count, for all that is known */
     p.primary->head += 62;
     for (int i = 0; i < 3; i++) {
         step(&p);
@@ -534,7 +579,8 @@ static void witness_posted(struct witness *w, const struct dsdn_view *blob)
     w->headers[w->header_cnt++] = header;
 }
 
-/* Runs until everything accepted is applied.  False: an I/O call failed, and the process has to start again. */
+/* Runs until everything accepted is applied.  False: an I/O call failed, and the process has to start again.
+ */
 static bool run_process(struct publishing *p, struct witness *w, uint64_t *seed)
 {
     struct dsdn_view blobs[64];
@@ -566,8 +612,10 @@ static bool run_process(struct publishing *p, struct witness *w, uint64_t *seed)
             for (uint32_t i = 0; i < cnt; i++)
                 primary_put(p->primary, p->primary->head + 5, blobs[i].bytes, blobs[i].len);
         }
-        if (cnt && luck) height = include(p, blobs, cnt);
-        else if (cnt || luck) p->primary->head++;
+        if (cnt && luck)
+            height = include(p, blobs, cnt);
+        else if (cnt || luck)
+            p->primary->head++;
         if (cnt) dsdn_publisher_posted(p->publisher, height);
         bool all = true;
         for (uint32_t i = 1; i <= BUNDLES; i++)
@@ -637,7 +685,8 @@ static void matrix(enum fault_kind kind, uint64_t stride)
 {
     uint64_t at = 1;
     for (enum fault_loss loss = LOSE_ALL; loss < FAULT_LOSSES; loss++)
-        for (at = 1 + (uint64_t)loss % stride; crash_at(at, kind, loss, 77 + at); at += stride) {}
+        for (at = 1 + (uint64_t)loss % stride; crash_at(at, kind, loss, 77 + at); at += stride) {
+        }
     assert_true(at > 40); /* the scenario has calls worth the name */
 }
 
@@ -656,17 +705,58 @@ static void test_failing_call(void **state)
     for (at = 1; crash_at(at, FAULT_SHORT, LOSE_NOTHING, 5 + at);) at++;
 }
 
+/* Memory fails at the n-th allocation of a step that copies the state and signs; then there is enough again.
+ */
+static void test_memory(void **state)
+{
+    (void)state;
+    bool done = false;
+    unsigned n = 1;
+    for (; !done; n++) {
+        struct publishing p;
+        struct dsdn_view blobs[64];
+        publishing_open(&p);
+        p.limits = (struct dsdn_batcher_limits){.events_max = 4, .delay_ms = 1};
+        must_start(&p);
+        fill(&p, 1, 2);
+        model_read(&p.follower, p.signer);
+        struct dsdn_publisher_view view = model_view(&p.follower, p.now_ms);
+        fail_nth(n);
+        int rc = dsdn_publisher_step(p.publisher, &view, NULL);
+        done = fail_nth(0);
+        assert_int_equal(rc, done ? 0 : DSDN_E_NO_MEMORY);
+        step(&p);
+        uint32_t cnt = post(&p, blobs);
+        assert_int_equal(cnt, 2);
+        dsdn_publisher_posted(p.publisher, include(&p, blobs, cnt));
+        step(&p);
+        assert_true(object_there(p.follower.engine, 0, 1, 3) && object_there(p.follower.engine, 0, 2, 3));
+        assert_int_equal(p.follower.not_ok, 0);
+        publishing_close(&p);
+    }
+    assert_true(n > 20);
+}
+
 int main(void)
 {
     assert_int_equal(dsdn_sign_self_test(NULL), 0);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_due),          cmocka_unit_test(test_time),
-        cmocka_unit_test(test_limits),       cmocka_unit_test(test_direct),
-        cmocka_unit_test(test_idle),         cmocka_unit_test(test_groups),
-        cmocka_unit_test(test_dead),         cmocka_unit_test(test_included_is_kept),
-        cmocka_unit_test(test_rival),        cmocka_unit_test(test_fresh_lock),
-        cmocka_unit_test(test_no_authority), cmocka_unit_test(test_full),
-        cmocka_unit_test(test_crash),        cmocka_unit_test(test_failing_call),
+        cmocka_unit_test(test_due),
+        cmocka_unit_test(test_time),
+        cmocka_unit_test(test_backlog),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_direct),
+        cmocka_unit_test(test_idle),
+        cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_dead),
+        cmocka_unit_test(test_included_is_kept),
+        cmocka_unit_test(test_rival),
+        cmocka_unit_test(test_fresh_lock),
+        cmocka_unit_test(test_no_authority),
+        cmocka_unit_test(test_full),
+        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_crash),
+        cmocka_unit_test(test_failing_call),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

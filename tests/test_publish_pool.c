@@ -1,6 +1,6 @@
 /* link: --wrap=malloc --wrap=calloc --wrap=realloc --wrap=mmap --wrap=mremap */
-/* The pool and the two journals: what is refused, by name; bounds on both sides; order; what survives and what goes;
- * damage; failing memory; and a long random run against a plain model. */
+/* The pool and the two journals: what is refused, by name; bounds on both sides; order; what survives and
+ * what goes; damage; failing memory; and a long random run against a plain model. */
 #include "tests/publish_util.h"
 #include "tests/fail_nth.h"
 
@@ -95,10 +95,11 @@ static uint32_t publish(struct pooling *p, size_t bytes_max, uint32_t events_max
     struct dsdn_batch_builder *builder = dsdn_batch_builder_new();
     struct dsdn_view batch;
     assert_non_null(builder);
-    assert_int_equal(dsdn_pool_fill(p->pool, e, header.time_ms, bytes_max, events_max, builder, &filled, NULL), 0);
+    assert_int_equal(
+        dsdn_pool_fill(p->pool, e, header.time_ms, bytes_max, events_max, builder, &filled, NULL), 0);
     assert_int_equal(dsdn_batch_builder_finish(builder, &header, &p->network.authority, &batch, NULL), 0);
-    assert_int_equal(dsdn_prepare(&p->follower.prepared, &dsdn_catalogue, dsdn_engine_seed(e), batch.bytes, batch.len,
-                                  NULL),
+    assert_int_equal(dsdn_prepare(&p->follower.prepared, &dsdn_catalogue, dsdn_engine_seed(e), batch.bytes,
+                                  batch.len, NULL),
                      0);
     assert_int_equal(dsdn_engine_judge(e, &p->follower.prepared, NULL, NULL), 0);
     assert_int_equal(dsdn_engine_apply(e, &p->follower.prepared, NULL), 0);
@@ -218,7 +219,8 @@ static void test_bounds(void **state)
     p.options.author_bundles_max = 3;
     p.options.author_bytes_max = 100 * len;
     pooling_start(&p);
-    for (uint64_t nonce = 1; nonce <= 3; nonce++) assert_int_equal(offer(&p, 0, nonce, 1), DSDN_POOL_ACCEPTED);
+    for (uint64_t nonce = 1; nonce <= 3; nonce++)
+        assert_int_equal(offer(&p, 0, nonce, 1), DSDN_POOL_ACCEPTED);
     assert_int_equal(offer(&p, 0, 4, 1), DSDN_POOL_AUTHOR_FULL);
     assert_int_equal(offer(&p, 1, 1, 1), DSDN_POOL_ACCEPTED);
     assert_int_equal(offer(&p, 2, 1, 1), DSDN_POOL_ACCEPTED);
@@ -235,7 +237,8 @@ static void test_bounds(void **state)
                                            .bytes_max = 5 * len,
                                            .author_bytes_max = 3 * len};
     pooling_start(&p);
-    for (uint64_t nonce = 11; nonce <= 13; nonce++) assert_int_equal(offer(&p, 0, nonce, 1), DSDN_POOL_ACCEPTED);
+    for (uint64_t nonce = 11; nonce <= 13; nonce++)
+        assert_int_equal(offer(&p, 0, nonce, 1), DSDN_POOL_ACCEPTED);
     assert_int_equal(offer(&p, 0, 14, 1), DSDN_POOL_AUTHOR_FULL);
     assert_int_equal(offer(&p, 1, 13, 1), DSDN_POOL_ACCEPTED);
     assert_int_equal(offer(&p, 2, 11, 2), DSDN_POOL_POOL_FULL); /* longer than what is left */
@@ -250,8 +253,10 @@ static void test_largest(void **state)
     struct pooling p;
     pooling_open(&p);
     pooling_start(&p);
-    size_t room = (size_t)DSDN_SETTING(dsdn_engine_state(p.follower.engine), batch_max) - DSDN_BATCH_FIXED_LEN;
-    size_t one = make_bundle(&p.network, DSDN_BUNDLE_POOL, 0, 1, 0, 1, bundle, sizeof bundle) - DSDN_BUNDLE_LEN;
+    size_t room =
+        (size_t)DSDN_SETTING(dsdn_engine_state(p.follower.engine), batch_max) - DSDN_BATCH_FIXED_LEN;
+    size_t one =
+        make_bundle(&p.network, DSDN_BUNDLE_POOL, 0, 1, 0, 1, bundle, sizeof bundle) - DSDN_BUNDLE_LEN;
     uint32_t cnt = (uint32_t)((room - DSDN_BUNDLE_LEN) / one);
     uint8_t *large = malloc(2 * room);
     assert_non_null(large);
@@ -298,7 +303,8 @@ static void test_rollback(void **state)
     struct pooling p;
     pooling_open(&p);
     pooling_start(&p);
-    for (uint64_t nonce = 1; nonce <= 4; nonce++) assert_int_equal(offer(&p, 0, nonce, 1), DSDN_POOL_ACCEPTED);
+    for (uint64_t nonce = 1; nonce <= 4; nonce++)
+        assert_int_equal(offer(&p, 0, nonce, 1), DSDN_POOL_ACCEPTED);
     assert_int_equal(publish(&p, SIZE_MAX, 1, 0), 1);
     assert_int_equal(publish(&p, SIZE_MAX, 2, 0), 2);
     assert_int_equal(stats_of(&p).taken, 3);
@@ -313,6 +319,25 @@ static void test_rollback(void **state)
     assert_int_equal(dsdn_pool_settled(p.pool, 1, NULL), 0);
     assert_int_equal(stats_of(&p).settled, 1);
     assert_int_equal(publish(&p, SIZE_MAX, 10, 0), 3);
+    pooling_close(&p);
+}
+
+/* What comes back stands where it stood, though it left before what came first. */
+static void test_old_place(void **state)
+{
+    (void)state;
+    struct pooling p;
+    pooling_open(&p);
+    pooling_start(&p);
+    assert_int_equal(offer(&p, 0, 5, 1), DSDN_POOL_ACCEPTED);
+    assert_int_equal(offer(&p, 1, 1, 1), DSDN_POOL_ACCEPTED);
+    assert_int_equal(offer(&p, 0, 3, 1), DSDN_POOL_ACCEPTED);
+    assert_int_equal(publish(&p, SIZE_MAX, 2, 0), 2); /* 3 of the first, 1 of the second */
+    model_close(&p.follower);
+    model_open(&p.follower, &p.network, p.primary);
+    dsdn_pool_rolled_back(p.pool, 0);
+    assert_int_equal(publish(&p, SIZE_MAX, 1, 0), 1);
+    assert_true(object_there(p.follower.engine, 0, 3, 0)); /* the turn is of who was there first */
     pooling_close(&p);
 }
 
@@ -387,8 +412,8 @@ static void test_restart(void **state)
     pooling_close(&p);
 }
 
-/* Cut anywhere: what was whole is there.  A bit flipped anywhere: found, unless it is in the last sync's records, where
- * it looks like a cut. */
+/* Cut anywhere: what was whole is there.  A bit flipped anywhere: found, unless it is in the last sync's
+ * records, where it looks like a cut. */
 static void test_damage(void **state)
 {
     (void)state;
@@ -445,8 +470,10 @@ static void test_journal(void **state)
     assert_int_equal(dsdn_pool_open(&p.options, &second, &report, NULL), DSDN_E_LOCKED);
     dsdn_pool_close(p.pool);
     p.pool = NULL;
-    struct dsdn_signer_options signer = {
-        .io = &dsdn_io_system, .path = p.file.text, .genesis = p.network.genesis.hash, .key = &p.network.authority};
+    struct dsdn_signer_options signer = {.io = &dsdn_io_system,
+                                         .path = p.file.text,
+                                         .genesis = p.network.genesis.hash,
+                                         .key = &p.network.authority};
     struct dsdn_signer_file *f;
     struct dsdn_signer_report locks;
     assert_int_equal(dsdn_signer_open(&signer, &f, &locks, NULL), DSDN_E_FORMAT);
@@ -455,6 +482,94 @@ static void test_journal(void **state)
     options.genesis = elsewhere;
     assert_int_equal(dsdn_pool_open(&options, &second, &report, NULL), DSDN_E_WRONG_GENESIS);
     pooling_close(&p);
+}
+
+struct records {
+    uint64_t sum, cnt;
+};
+
+static int add_record(void *self, const uint8_t *payload, size_t len, struct dsdn_error *error)
+{
+    struct records *r = self;
+    (void)error;
+    assert_int_equal(len, 600);
+    r->sum += dsdn_load64(payload);
+    r->cnt++;
+    return 0;
+}
+
+static int append_record(struct dsdn_journal *j, uint64_t number)
+{
+    uint8_t payload[600] = {0};
+    dsdn_store64(payload, number);
+    return dsdn_journal_append(j, &(struct dsdn_view){payload, sizeof payload}, 1, NULL);
+}
+
+/* Only the even ones live on. */
+static int write_even(void *self, struct dsdn_journal *to, struct dsdn_error *error)
+{
+    int rc = 0;
+    (void)self;
+    (void)error;
+    for (uint64_t i = 2; !rc && i <= 20; i += 2) rc = append_record(to, i);
+    return rc;
+}
+
+/* Power lost at every call of a rewrite: the records are the old ones or the new ones, and what was synced
+ * behind them is there. */
+static void test_rewrite(void **state)
+{
+    (void)state;
+    struct path dir = scratch_make(), path = sub(&dir, "journal");
+    struct records r;
+    struct dsdn_journal_options options = {.path = path.text,
+                                           .kind = DSDN_JOURNAL_POOL,
+                                           .genesis = test_genesis_hash,
+                                           .payload_max = 600,
+                                           .record = add_record,
+                                           .self = &r};
+    struct dsdn_journal *j;
+    bool created;
+    uint64_t cut, seed = 5, at;
+    for (enum fault_loss loss = LOSE_ALL; loss < FAULT_LOSSES; loss++)
+        for (at = 1;; at++) {
+            bool rewritten = false, tail = false;
+            unlink(path.text);
+            options.io = &dsdn_io_system;
+            assert_int_equal(dsdn_journal_open(&options, &j, &created, &cut, NULL), 0);
+            for (uint64_t i = 1; i <= 20; i++) assert_int_equal(append_record(j, i), 0);
+            assert_int_equal(dsdn_journal_sync(j, NULL), 0);
+            dsdn_journal_close(j);
+            struct fault *f = fault_new();
+            options.io = &f->io;
+            f->fail_at = at;
+            f->kind = FAULT_CRASH;
+            int rc = dsdn_journal_open(&options, &j, &created, &cut, NULL);
+            if (!rc) {
+                rc = dsdn_journal_rewrite(j, write_even, NULL, NULL);
+                rewritten = !rc;
+                if (!rc) rc = append_record(j, 1000);
+                if (!rc) rc = dsdn_journal_sync(j, NULL);
+                tail = !rc;
+                dsdn_journal_close(j);
+            }
+            bool hit = f->hit;
+            fault_power_loss(f, loss, &seed);
+            fault_free(f);
+            options.io = &dsdn_io_system;
+            r = (struct records){0, 0};
+            assert_int_equal(dsdn_journal_open(&options, &j, &created, &cut, NULL), 0);
+            assert_false(created);
+            dsdn_journal_close(j);
+            uint64_t behind = r.sum >= 1000 ? 1000 : 0;
+            bool old = r.cnt == 20 && r.sum == 210,
+                 new = r.cnt - behind / 1000 == 10 && r.sum - behind == 110;
+            if (!(new || (old && !rewritten)) || (tail && !behind))
+                fail_msg("call %d, loss %d: %d records, sum %d", (int)at, (int)loss, (int)r.cnt, (int)r.sum);
+            if (!hit) break;
+        }
+    assert_true(at > 10);
+    scratch_remove(&dir);
 }
 
 /* ---- memory ---- */
@@ -482,8 +597,8 @@ static void test_memory(void **state)
         int rc = dsdn_pool_open(&p.options, &p.pool, &p.report, NULL);
         uint32_t accepted = 0;
         for (uint32_t i = 0; !rc && i < 3; i++) {
-            enum dsdn_pool_answer answer = dsdn_pool_offer(p.pool, p.follower.engine, 0, bundle + offsets[i], lens[i],
-                                                           &used, id, NULL);
+            enum dsdn_pool_answer answer =
+                dsdn_pool_offer(p.pool, p.follower.engine, 0, bundle + offsets[i], lens[i], &used, id, NULL);
             assert_true(answer == DSDN_POOL_ACCEPTED || answer == DSDN_POOL_UNAVAILABLE);
             accepted += answer == DSDN_POOL_ACCEPTED;
         }
@@ -509,7 +624,8 @@ struct plain {
     bool kept[USERS][NONCES + 1], used[USERS][NONCES + 1];
 };
 
-/* What was published now: each once (publish looks at the outcomes), and by ascending nonce among those that waited. */
+/* What was published now: each once (publish looks at the outcomes), and by ascending nonce among those that
+ * waited. */
 static void note_published(const struct pooling *p, struct plain *m)
 {
     for (uint32_t u = 0; u < USERS; u++)
@@ -570,10 +686,13 @@ int main(void)
 {
     assert_int_equal(dsdn_sign_self_test(NULL), 0);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refusals), cmocka_unit_test(test_altered),    cmocka_unit_test(test_unknown_type),
-        cmocka_unit_test(test_bounds),   cmocka_unit_test(test_largest),    cmocka_unit_test(test_order),
-        cmocka_unit_test(test_rollback), cmocka_unit_test(test_set_aside),  cmocka_unit_test(test_restart),
-        cmocka_unit_test(test_damage),   cmocka_unit_test(test_journal),    cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_refusals),     cmocka_unit_test(test_altered),
+        cmocka_unit_test(test_unknown_type), cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_largest),      cmocka_unit_test(test_order),
+        cmocka_unit_test(test_rollback),     cmocka_unit_test(test_set_aside),
+        cmocka_unit_test(test_restart),      cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_journal),      cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_old_place),    cmocka_unit_test(test_rewrite),
         cmocka_unit_test(test_random_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* link: --wrap=malloc --wrap=calloc --wrap=realloc --wrap=mmap --wrap=mremap */
-/* The signer's lock: one header for a sequence, the same bytes again after any crash, another header only when the old
- * one cannot count; what inclusion and certificates forbid; what settles; damage; failing memory. */
+/* The signer's lock: one header for a sequence, the same bytes again after any crash, another header only
+ * when the old one cannot count; what inclusion and certificates forbid; what settles; damage; failing
+ * memory. */
 #include "tests/publish_util.h"
 #include "tests/fail_nth.h"
 
@@ -66,8 +67,8 @@ static int sign(struct signing *s, uint64_t sequence, uint64_t origin, uint32_t 
     return dsdn_signer_sign(s->f, s->builder, &header, complete, 60, answer, batch, NULL);
 }
 
-static enum dsdn_signer_answer answer_of(struct signing *s, uint64_t sequence, uint64_t origin, uint32_t events,
-                                         uint64_t complete, struct dsdn_view *batch)
+static enum dsdn_signer_answer answer_of(struct signing *s, uint64_t sequence, uint64_t origin,
+                                         uint32_t events, uint64_t complete, struct dsdn_view *batch)
 {
     enum dsdn_signer_answer answer;
     assert_int_equal(sign(s, sequence, origin, events, complete, &answer, batch), 0);
@@ -96,7 +97,8 @@ static void test_rule(void **state)
         assert_memory_equal(again.bytes, kept, again.len);
         assert_int_equal(answer_of(&s, 7, 1000, 3, 1000, &again), DSDN_SIGN_REFUSE);
         assert_null(again.bytes);
-        assert_int_equal(answer_of(&s, 7, 1060, 3, 1060, &again), DSDN_SIGN_REFUSE); /* not yet too far behind */
+        assert_int_equal(answer_of(&s, 7, 1060, 3, 1060, &again),
+                         DSDN_SIGN_REFUSE); /* not yet too far behind */
         assert_int_equal(answer_of(&s, 7, 1061, 3, 1059, &again), DSDN_SIGN_REFUSE); /* not all was read */
         assert_int_equal(dsdn_signer_end(s.f), 8);
         signing_stop(&s);
@@ -208,7 +210,8 @@ static void test_settled(void **state)
     signing_close(&s);
 }
 
-/* A bit flipped in a lock that was acknowledged is found, whatever bit: the file is refused, not signed past. */
+/* A bit flipped in a lock that was acknowledged is found, whatever bit: the file is refused, not signed past.
+ */
 static void test_damage(void **state)
 {
     (void)state;

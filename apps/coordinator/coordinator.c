@@ -81,10 +81,12 @@ static int make_paths(struct coordinator *c, const char *data, struct dsdn_error
     const struct {
         char *out;
         const char *name;
-    } paths[] = {{c->follow_dir, "log"},         {c->pool_path, "pool.journal"}, {c->signer_path, "signer.journal"},
-                 {c->scratch_path, "copy.state"}, {c->submit_path, "submission"}, {c->da_dir, "primary"}};
+    } paths[] = {
+        {c->follow_dir, "log"},          {c->pool_path, "pool.journal"}, {c->signer_path, "signer.journal"},
+        {c->scratch_path, "copy.state"}, {c->submit_path, "submission"}, {c->da_dir, "primary"}};
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
-        if (snprintf(paths[i].out, sizeof c->follow_dir, "%s/%s", data, paths[i].name) >= (int)sizeof c->follow_dir)
+        if (snprintf(paths[i].out, sizeof c->follow_dir, "%s/%s", data, paths[i].name) >=
+            (int)sizeof c->follow_dir)
             return dsdn_fail(error, DSDN_E_USAGE, "the path of the data directory is too long");
     int rc = make_dir(data, error);
     return rc ? rc : make_dir(c->da_dir, error);
@@ -136,8 +138,8 @@ static void on_made(void *self, const struct dsdn_publisher_batch *batch)
     dsdn_hex_encode(batch->hash, 32, hash);
     fprintf(stderr, "%s %llu %.16s origin %llu time %llu: %u bundles, %u direct, %u events, %zu bytes%s%s\n",
             batch->resumed ? "resumed" : "signed", (unsigned long long)batch->sequence, hash,
-            (unsigned long long)batch->origin_height, (unsigned long long)batch->time_ms, batch->bundles, batch->direct,
-            batch->events, batch->len, batch->resumed ? "" : ", ",
+            (unsigned long long)batch->origin_height, (unsigned long long)batch->time_ms, batch->bundles,
+            batch->direct, batch->events, batch->len, batch->resumed ? "" : ", ",
             batch->resumed ? "" : dsdn_batch_reason_name(batch->reason));
 }
 
@@ -187,7 +189,8 @@ static bool find_blob(const struct coordinator *c, const uint8_t commitment[32],
     for (uint64_t s = dsdn_signer_floor(c->signer); s < dsdn_signer_end(c->signer); s++) {
         const struct dsdn_signed *lock = dsdn_signer_find(c->signer, s);
         if (!lock || !lock->bytes) continue;
-        if (dsdn_commitment_data(c->genesis.event.da_namespace, 0, NULL, lock->bytes, lock->len, own, NULL)) continue;
+        if (dsdn_commitment_data(c->genesis.event.da_namespace, 0, NULL, lock->bytes, lock->len, own, NULL))
+            continue;
         if (!dsdn_equal32(own, commitment)) continue;
         *blob = (struct dsdn_view){lock->bytes, lock->len};
         return true;
@@ -195,8 +198,8 @@ static bool find_blob(const struct coordinator *c, const uint8_t commitment[32],
     return false;
 }
 
-/* What an earlier process was posting when it ended may have been included.  A record whose batches are settled, or of
- * which nothing is kept because it was seen, is of the past. */
+/* What an earlier process was posting when it ended may have been included.  A record whose batches are
+ * settled, or of which nothing is kept because it was seen, is of the past. */
 static int resume_submission(struct coordinator *c, struct dsdn_error *error)
 {
     struct dsdn_submit past;
@@ -246,7 +249,8 @@ int coordinator_open(struct coordinator *c, const struct options *o, struct dsdn
     if (rc) return rc;
     const struct dsdn_ev_genesis_declared *g = &c->genesis.event;
     if (!g->da_chain_id.len)
-        return dsdn_fail(error, DSDN_E_USAGE, "the network of this genesis has no primary: there is nowhere to publish");
+        return dsdn_fail(error, DSDN_E_USAGE,
+                         "the network of this genesis has no primary: there is nowhere to publish");
     if (o->da.has_namespace && memcmp(o->da.ns, g->da_namespace, DSDN_NAMESPACE_LEN) != 0)
         return dsdn_fail(error, DSDN_E_USAGE, "the namespace of --da is not the one that the genesis names");
     rc = make_paths(c, o->data, error);
@@ -289,10 +293,12 @@ static void tell_events(struct coordinator *c)
                 fprintf(stderr, "applied %llu: %u events%s\n", (unsigned long long)e.sequence, e.events,
                         e.known ? ", known" : "");
         } else if (e.kind == DSDN_FOLLOW_ROLLED_BACK)
-            say(c, "rolled back from batch %llu to %llu", (unsigned long long)e.from, (unsigned long long)e.sequence);
+            say(c, "rolled back from batch %llu to %llu", (unsigned long long)e.from,
+                (unsigned long long)e.sequence);
         else if (e.kind == DSDN_FOLLOW_SETTLED && c->options->verbose)
             fprintf(stderr, "settled below %llu\n", (unsigned long long)e.sequence);
-        else if (e.kind == DSDN_FOLLOW_EVIDENCE || e.kind == DSDN_FOLLOW_ALARM || e.kind == DSDN_FOLLOW_HALTED) {
+        else if (e.kind == DSDN_FOLLOW_EVIDENCE || e.kind == DSDN_FOLLOW_ALARM ||
+                 e.kind == DSDN_FOLLOW_HALTED) {
             dsdn_error_format(&e.error, text, sizeof text);
             say(c, "%s: %s", dsdn_follow_event_name(e.kind), text);
         }
@@ -304,8 +310,8 @@ static int feed(struct coordinator *c, const struct dsdn_da_height *height, stru
     uint64_t lag = lag_max(c);
     for (uint32_t i = 0; i < height->blob_cnt; i++)
         if (height->blobs[i].bytes)
-            dsdn_signer_saw(c->signer, height->blobs[i].bytes, height->blobs[i].len, height->height, height->time_ms,
-                            lag);
+            dsdn_signer_saw(c->signer, height->blobs[i].bytes, height->blobs[i].len, height->height,
+                            height->time_ms, lag);
     int rc = dsdn_follow_height(c->follow, height, error);
     if (rc) return rc;
     c->unsynced = true;
@@ -386,7 +392,8 @@ static int post(struct coordinator *c, struct dsdn_error *error)
         dsdn_publisher_posted(c->publisher, 0);
     }
     if (view.now_ms < c->not_before_ms) return DSDN_OK;
-    uint32_t cnt = dsdn_publisher_post(c->publisher, &view, blobs, DSDN_SUBMIT_BLOBS_MAX, DSDN_SUBMIT_BYTES_MAX);
+    uint32_t cnt =
+        dsdn_publisher_post(c->publisher, &view, blobs, DSDN_SUBMIT_BLOBS_MAX, DSDN_SUBMIT_BYTES_MAX);
     int rc = cnt ? dsdn_submitter_post(c->submitter, blobs, cnt, error) : DSDN_OK;
     return rc ? rc : dsdn_submitter_run(c->submitter, view.head_height, 0, error);
 }
@@ -402,7 +409,8 @@ static int publish(struct coordinator *c, struct dsdn_error *error)
     if (status.state != DSDN_PUBLISHER_CATCHING_UP) c->caught_up = true;
     if (status.state == DSDN_PUBLISHER_NEEDS_DIRECT) {
         struct dsdn_direct_selection selection = {.blobs = NULL};
-        /* Asking makes the follower want the height again; what it selects is selected again by the next step. */
+        /* Asking makes the follower want the height again; what it selects is selected again by the next
+         * step. */
         rc = dsdn_follow_select(c->follow, &view.newest, view.now_ms, &selection, &why);
         dsdn_direct_selection_free(&selection);
         if (rc && rc != DSDN_E_AGAIN) {
@@ -433,88 +441,4 @@ bool coordinator_done(const struct coordinator *c)
     dsdn_publisher_status(c->publisher, &status);
     dsdn_pool_stats(c->pool, &pool);
     return c->caught_up && !pool.waiting && !status.flight && !status.posting;
-}
-
-/* ---- status ---- */
-
-static void put(struct dsdn_text *t, const char *key, uint64_t value)
-{
-    dsdn_text_key(t, key);
-    dsdn_text_u64(t, value);
-}
-
-static void status_follow(const struct coordinator *c, struct dsdn_text *t)
-{
-    struct dsdn_follow_status status;
-    dsdn_follow_status(c->follow, &status);
-    dsdn_text_key(t, "log");
-    dsdn_text_open(t, '{');
-    put(t, "next", status.next);
-    put(t, "settled", status.settled);
-    put(t, "height", status.complete == DSDN_HEIGHT_NONE ? 0 : status.complete);
-    put(t, "head", dsdn_reader_head(c->reader).height);
-    put(t, "events", dsdn_head(dsdn_engine_state(dsdn_follow_engine(c->follow)))->event_count);
-    put(t, "rollbacks", status.rollbacks);
-    put(t, "refused", status.refused);
-    dsdn_text_close(t, '}');
-}
-
-static void status_pool(const struct coordinator *c, struct dsdn_text *t)
-{
-    struct dsdn_pool_stats pool;
-    dsdn_pool_stats(c->pool, &pool);
-    dsdn_text_key(t, "pool");
-    dsdn_text_open(t, '{');
-    put(t, "waiting", pool.waiting);
-    put(t, "waiting_bytes", pool.waiting_bytes);
-    put(t, "taken", pool.taken);
-    put(t, "settled", pool.settled);
-    put(t, "expired", pool.expired);
-    dsdn_text_key(t, "answers");
-    dsdn_text_open(t, '{');
-    for (uint32_t i = 0; i < DSDN_POOL_ANSWER_CNT; i++)
-        put(t, dsdn_pool_answer_name((enum dsdn_pool_answer)i), pool.answers[i]);
-    dsdn_text_close(t, '}');
-    dsdn_text_close(t, '}');
-}
-
-static void status_publisher(const struct coordinator *c, struct dsdn_text *t)
-{
-    struct dsdn_publisher_status status;
-    struct dsdn_submitter_spent spent = dsdn_submitter_spent(c->submitter);
-    dsdn_publisher_status(c->publisher, &status);
-    dsdn_text_key(t, "publisher");
-    dsdn_text_open(t, '{');
-    dsdn_text_key(t, "state");
-    dsdn_text_string(t, dsdn_publisher_state_name(status.state));
-    put(t, "next", status.next);
-    put(t, "flight", status.flight);
-    put(t, "flight_bytes", status.flight_bytes);
-    put(t, "made", status.made);
-    put(t, "resumed", status.resumed);
-    put(t, "included", status.included);
-    put(t, "abandoned", status.abandoned);
-    dsdn_text_key(t, "posting");
-    dsdn_text_bool(t, status.posting);
-    put(t, "submissions", spent.submissions);
-    put(t, "blob_bytes", spent.bytes);
-    put(t, "utia", spent.utia);
-    dsdn_text_close(t, '}');
-}
-
-void coordinator_status(const struct coordinator *c, struct dsdn_text *t)
-{
-    dsdn_text_open(t, '{');
-    dsdn_text_key(t, "network");
-    dsdn_text_bytes(t, c->genesis.event.network_id.bytes, c->genesis.event.network_id.len);
-    dsdn_text_key(t, "genesis");
-    dsdn_text_hex(t, c->genesis.hash, 32);
-    dsdn_text_key(t, "ready");
-    dsdn_text_bool(t, c->caught_up);
-    status_follow(c, t);
-    status_pool(c, t);
-    status_publisher(c, t);
-    dsdn_text_key(t, "node");
-    dsdn_endpoint_write_metrics(t, dsdn_reader_endpoint(c->reader, 0));
-    dsdn_text_close(t, '}');
 }

@@ -19,17 +19,17 @@ static struct dsdn_engine *engine_of(const struct coordinator *c)
 static unsigned status_of(enum dsdn_pool_answer answer)
 {
     static const unsigned status[DSDN_POOL_ANSWER_CNT] = {
-        [DSDN_POOL_ACCEPTED] = 202,     [DSDN_POOL_KNOWN] = 202,        [DSDN_POOL_MALFORMED] = 400,
-        [DSDN_POOL_WRONG_KIND] = 400,   [DSDN_POOL_TOO_LARGE] = 413,    [DSDN_POOL_TYPE_DISABLED] = 422,
-        [DSDN_POOL_NONCE_USED] = 409,   [DSDN_POOL_NONCE_FAR] = 422,    [DSDN_POOL_NONCE_TAKEN] = 409,
-        [DSDN_POOL_EXPIRED] = 422,      [DSDN_POOL_BAD_SIGNATURE] = 403, [DSDN_POOL_AUTHOR_FULL] = 429,
-        [DSDN_POOL_POOL_FULL] = 503,    [DSDN_POOL_UNAVAILABLE] = 503,
+        [DSDN_POOL_ACCEPTED] = 202,   [DSDN_POOL_KNOWN] = 202,         [DSDN_POOL_MALFORMED] = 400,
+        [DSDN_POOL_WRONG_KIND] = 400, [DSDN_POOL_TOO_LARGE] = 413,     [DSDN_POOL_TYPE_DISABLED] = 422,
+        [DSDN_POOL_NONCE_USED] = 409, [DSDN_POOL_NONCE_FAR] = 422,     [DSDN_POOL_NONCE_TAKEN] = 409,
+        [DSDN_POOL_EXPIRED] = 422,    [DSDN_POOL_BAD_SIGNATURE] = 403, [DSDN_POOL_AUTHOR_FULL] = 429,
+        [DSDN_POOL_POOL_FULL] = 503,  [DSDN_POOL_UNAVAILABLE] = 503,
     };
     return status[answer];
 }
 
-static void write_refusal(struct dsdn_text *t, uint64_t index, const uint8_t id[32], enum dsdn_pool_answer answer,
-                          const struct dsdn_error *why)
+static void write_refusal(struct dsdn_text *t, uint64_t index, const uint8_t id[32],
+                          enum dsdn_pool_answer answer, const struct dsdn_error *why)
 {
     dsdn_text_open(t, '{');
     dsdn_text_key(t, "index");
@@ -76,7 +76,8 @@ unsigned intake_post(struct coordinator *c, const uint8_t *bytes, size_t len, st
     dsdn_text_open(t, '[');
     for (size_t at = 0; at < len && used; at += used, index++) {
         why = (struct dsdn_error)DSDN_ERROR_INIT;
-        enum dsdn_pool_answer answer = dsdn_pool_offer(c->pool, engine_of(c), now, bytes + at, len - at, &used, id, &why);
+        enum dsdn_pool_answer answer =
+            dsdn_pool_offer(c->pool, engine_of(c), now, bytes + at, len - at, &used, id, &why);
         if (answer <= DSDN_POOL_KNOWN) {
             any = true;
             dsdn_text_hex(t, id, 32);
@@ -93,7 +94,8 @@ unsigned intake_post(struct coordinator *c, const uint8_t *bytes, size_t len, st
     dsdn_text_free(&refused);
     dsdn_text_close(t, '}');
     if (any && dsdn_pool_sync(c->pool, &why)) return refuse_all(t, 503, "UNAVAILABLE", why.message);
-    if (failed || dsdn_text_status(t, NULL)) return refuse_all(t, 503, "UNAVAILABLE", "no memory for the answer");
+    if (failed || dsdn_text_status(t, NULL))
+        return refuse_all(t, 503, "UNAVAILABLE", "no memory for the answer");
     return any ? 202 : status;
 }
 
@@ -144,8 +146,8 @@ static bool whole(const struct intake *in, size_t at)
            left > DSDN_BATCH_LIMIT;
 }
 
-static void show(const struct coordinator *c, const struct intake *in, size_t at, enum dsdn_pool_answer answer,
-                 const struct dsdn_error *why)
+static void show(const struct coordinator *c, const struct intake *in, size_t at,
+                 enum dsdn_pool_answer answer, const struct dsdn_error *why)
 {
     if (c->options->quiet || in->refused > REFUSED_SHOWN) return;
     fprintf(stderr, "dsdn-coordinator: the bundle at offset %llu of %s is refused: %s: %s%s\n",
@@ -164,16 +166,19 @@ int intake_read(struct intake *in, struct coordinator *c, bool *more, struct dsd
     for (int i = 0; !rc && i < TURN_BUNDLES && at < in->len && whole(in, at); i++) {
         struct dsdn_error why = DSDN_ERROR_INIT;
         uint8_t id[32];
-        enum dsdn_pool_answer answer =
-            dsdn_pool_offer(c->pool, engine_of(c), coordinator_now(), in->bytes + at, in->len - at, &used, id, &why);
-        full = answer == DSDN_POOL_AUTHOR_FULL || answer == DSDN_POOL_POOL_FULL || answer == DSDN_POOL_NONCE_FAR;
+        enum dsdn_pool_answer answer = dsdn_pool_offer(c->pool, engine_of(c), coordinator_now(),
+                                                       in->bytes + at, in->len - at, &used, id, &why);
+        full =
+            answer == DSDN_POOL_AUTHOR_FULL || answer == DSDN_POOL_POOL_FULL || answer == DSDN_POOL_NONCE_FAR;
         if (full) break; /* until batches took some */
         if (answer == DSDN_POOL_UNAVAILABLE) {
             if (error) *error = why;
             rc = why.code;
             break;
         }
-        *(answer == DSDN_POOL_ACCEPTED ? &in->accepted : answer == DSDN_POOL_KNOWN ? &in->known : &in->refused) += 1;
+        *(answer == DSDN_POOL_ACCEPTED ? &in->accepted
+          : answer == DSDN_POOL_KNOWN  ? &in->known
+                                       : &in->refused) += 1;
         if (answer > DSDN_POOL_KNOWN) show(c, in, at, answer, &why);
         if (!used)
             rc = dsdn_fail_at(error, DSDN_E_MALFORMED, in->name, in->offset + at, "no bundle begins here: %s",

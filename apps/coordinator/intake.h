@@ -4,13 +4,13 @@
 
 #include "apps/coordinator/coordinator.h"
 
-/* intake_post answers a request with these bundles: status code, and a JSON object in t.  What it says is accepted is
- * durable. */
+/* intake_post answers a request with these bundles: status code, and a JSON object in t.  What it says is
+ * accepted is durable. */
 unsigned intake_post(struct coordinator *c, const uint8_t *bytes, size_t len, struct dsdn_text *t);
 
 /* A file of bundles that is read as fast as the pool has room. */
 struct intake {
-    int fd;             /* -1: none, or at its end */
+    int fd; /* -1: none, or at its end */
     const char *name;
     uint8_t *bytes;
     size_t len, cap;
@@ -22,8 +22,8 @@ struct intake {
 int intake_open(struct intake *in, const char *path, struct dsdn_error *error);
 void intake_close(struct intake *in);
 
-/* intake_read takes what there is and fits.  *more: it can go on at once.  Refused bundles are counted, and printed up to
- * a number; MALFORMED when the file cannot be read on. */
+/* intake_read takes what there is and fits.  *more: it can go on at once.  Refused bundles are counted, and
+ * printed up to a number; MALFORMED when the file cannot be read on. */
 int intake_read(struct intake *in, struct coordinator *c, bool *more, struct dsdn_error *error);
 
 #endif

@@ -18,7 +18,8 @@ static void on_signal(int number)
 
 static void catch_signals(void)
 {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND}; /* a second one ends us */
+    struct sigaction action = {.sa_handler = on_signal,
+                               .sa_flags = (int)SA_RESETHAND}; /* a second one ends us */
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
@@ -78,7 +79,8 @@ static int command_run(const struct options *o, struct dsdn_error *error)
     }
     if (!rc && o->once) {
         if (stopped)
-            rc = dsdn_fail(error, DSDN_E_INTERRUPTED, "stopped; what was accepted is kept, the same command goes on");
+            rc = dsdn_fail(error, DSDN_E_INTERRUPTED,
+                           "stopped; what was accepted is kept, the same command goes on");
         else
             rc = print_status(&c, error);
     }

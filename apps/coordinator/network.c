@@ -50,8 +50,11 @@ static int key_of_file(const char *path, uint8_t public_key[32], struct dsdn_err
 static int newest_header(const struct options *o, struct dsdn_da_height *height, struct dsdn_error *error)
 {
     struct dsdn_endpoint_options endpoint = {.url = o->da.url, .token_file = o->token_file};
-    struct dsdn_reader_options options = {
-        .endpoints = &endpoint, .endpoint_cnt = 1, .chain_id = o->chain_id, .from = INT64_MAX, .poll_ms = 100};
+    struct dsdn_reader_options options = {.endpoints = &endpoint,
+                                          .endpoint_cnt = 1,
+                                          .chain_id = o->chain_id,
+                                          .from = INT64_MAX,
+                                          .poll_ms = 100};
     struct dsdn_reader *reader;
     enum dsdn_da_answer answer;
     memcpy(options.ns, o->da.ns, DSDN_NAMESPACE_LEN);
@@ -87,8 +90,8 @@ static uint32_t devnet_parameters(uint8_t *out, uint32_t *cnt)
     return (uint32_t)(at - out);
 }
 
-static int write_genesis(const struct options *o, const struct dsdn_da_height *start, const uint8_t coordinator[32],
-                         struct dsdn_error *error)
+static int write_genesis(const struct options *o, const struct dsdn_da_height *start,
+                         const uint8_t coordinator[32], struct dsdn_error *error)
 {
     static const uint8_t zero[32];
     uint8_t params[DSDN_PARAMETER_CNT * 64];
@@ -117,7 +120,8 @@ static int write_genesis(const struct options *o, const struct dsdn_da_height *s
     if (!rc) dsdn_text_line(&text);
     if (!rc) rc = dsdn_text_status(&text, error);
     if (!rc && access(o->output, F_OK) == 0)
-        rc = dsdn_fail_at(error, DSDN_E_EXISTS, o->output, DSDN_NO_OFFSET, "a genesis is made once; remove the file first");
+        rc = dsdn_fail_at(error, DSDN_E_EXISTS, o->output, DSDN_NO_OFFSET,
+                          "a genesis is made once; remove the file first");
     if (!rc) rc = dsdn_io_write_file(&dsdn_io_system, o->output, text.bytes, text.len, error);
     if (!rc) {
         char hash[65];

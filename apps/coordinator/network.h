@@ -1,4 +1,5 @@
-/* network.h: `init`, the genesis of a development network on a primary, and `sample`, bundles to try it with. */
+/* network.h: `init`, the genesis of a development network on a primary, and `sample`, bundles to try it with.
+ */
 #ifndef DSDN_APPS_COORDINATOR_NETWORK_H
 #define DSDN_APPS_COORDINATOR_NETWORK_H
 

@@ -56,28 +56,94 @@ static bool read_listen(struct options *o, const char *text)
     return o->has_listen = true;
 }
 
-static bool read_genesis(struct options *o, const char *t) { return word(t, &o->genesis); }
-static bool read_key(struct options *o, const char *t) { return word(t, &o->key); }
-static bool read_data(struct options *o, const char *t) { return word(t, &o->data); }
-static bool read_token_file(struct options *o, const char *t) { return word(t, &o->token_file); }
-static bool read_bundles(struct options *o, const char *t) { return word(t, &o->bundles); }
-static bool read_output(struct options *o, const char *t) { return word(t, &o->output); }
-static bool read_chain_id(struct options *o, const char *t) { return word(t, &o->chain_id); }
-static bool read_network(struct options *o, const char *t) { return word(t, &o->network) && strlen(t) <= 16; }
-static bool read_once(struct options *o, const char *t) { return (void)t, o->once = true; }
-static bool read_subscribe(struct options *o, const char *t) { return (void)t, o->subscribe = true; }
-static bool read_verbose(struct options *o, const char *t) { return (void)t, o->verbose = true; }
-static bool read_quiet(struct options *o, const char *t) { return (void)t, o->quiet = true; }
-static bool read_help(struct options *o, const char *t) { return (void)t, o->help = true; }
-static bool read_version(struct options *o, const char *t) { return (void)t, o->version = true; }
-static bool read_poll(struct options *o, const char *t) { return number32(t, 10, 600000, &o->poll_ms); }
-static bool read_delay(struct options *o, const char *t) { return number32(t, 1, 3600000, &o->delay_ms); }
-static bool read_idle(struct options *o, const char *t) { return number32(t, 1, 86400000, &o->idle_ms); }
-static bool read_batch_events(struct options *o, const char *t) { return number32(t, 1, 1000000, &o->batch_events); }
-static bool read_batch_bytes(struct options *o, const char *t) { return number(t, 1024, 4194304, &o->batch_bytes); }
-static bool read_seed(struct options *o, const char *t) { return number(t, 0, INT64_MAX, &o->seed); }
-static bool read_events(struct options *o, const char *t) { return number(t, 1, 100000000, &o->events); }
-static bool read_per_bundle(struct options *o, const char *t) { return number(t, 1, 2000, &o->per_bundle); }
+static bool read_genesis(struct options *o, const char *t)
+{
+    return word(t, &o->genesis);
+}
+static bool read_key(struct options *o, const char *t)
+{
+    return word(t, &o->key);
+}
+static bool read_data(struct options *o, const char *t)
+{
+    return word(t, &o->data);
+}
+static bool read_token_file(struct options *o, const char *t)
+{
+    return word(t, &o->token_file);
+}
+static bool read_bundles(struct options *o, const char *t)
+{
+    return word(t, &o->bundles);
+}
+static bool read_output(struct options *o, const char *t)
+{
+    return word(t, &o->output);
+}
+static bool read_chain_id(struct options *o, const char *t)
+{
+    return word(t, &o->chain_id);
+}
+static bool read_network(struct options *o, const char *t)
+{
+    return word(t, &o->network) && strlen(t) <= 16;
+}
+static bool read_once(struct options *o, const char *t)
+{
+    return (void)t, o->once = true;
+}
+static bool read_subscribe(struct options *o, const char *t)
+{
+    return (void)t, o->subscribe = true;
+}
+static bool read_verbose(struct options *o, const char *t)
+{
+    return (void)t, o->verbose = true;
+}
+static bool read_quiet(struct options *o, const char *t)
+{
+    return (void)t, o->quiet = true;
+}
+static bool read_help(struct options *o, const char *t)
+{
+    return (void)t, o->help = true;
+}
+static bool read_version(struct options *o, const char *t)
+{
+    return (void)t, o->version = true;
+}
+static bool read_poll(struct options *o, const char *t)
+{
+    return number32(t, 10, 600000, &o->poll_ms);
+}
+static bool read_delay(struct options *o, const char *t)
+{
+    return number32(t, 1, 3600000, &o->delay_ms);
+}
+static bool read_idle(struct options *o, const char *t)
+{
+    return number32(t, 1, 86400000, &o->idle_ms);
+}
+static bool read_batch_events(struct options *o, const char *t)
+{
+    return number32(t, 1, 1000000, &o->batch_events);
+}
+static bool read_batch_bytes(struct options *o, const char *t)
+{
+    return number(t, 1024, 4194304, &o->batch_bytes);
+}
+static bool read_seed(struct options *o, const char *t)
+{
+    return number(t, 0, INT64_MAX, &o->seed);
+}
+static bool read_events(struct options *o, const char *t)
+{
+    return number(t, 1, 100000000, &o->events);
+}
+static bool read_per_bundle(struct options *o, const char *t)
+{
+    return number(t, 1, 2000, &o->per_bundle);
+}
 
 /* "0.004" utia per gas, at most nine digits behind the point. */
 static bool read_gas_price(struct options *o, const char *text)
@@ -87,7 +153,8 @@ static bool read_gas_price(struct options *o, const char *text)
     for (; *p >= '0' && *p <= '9' && whole < 1000; p++) whole = whole * 10 + (uint64_t)(*p - '0');
     if (p == text) return false;
     if (*p == '.')
-        for (p++; *p >= '0' && *p <= '9' && digits < 9; p++, digits++) part = part * 10 + (uint64_t)(*p - '0');
+        for (p++; *p >= '0' && *p <= '9' && digits < 9; p++, digits++)
+            part = part * 10 + (uint64_t)(*p - '0');
     for (; digits < 9; digits++) part *= 10;
     o->gas_price_nano = whole * 1000000000 + part;
     return !*p && whole < 1000 && o->gas_price_nano;
@@ -140,15 +207,24 @@ static int check(const struct options *o, struct dsdn_error *error)
     if (o->help || o->version) return DSDN_OK;
     const char *missing = NULL;
     if (o->command == COMMAND_RUN) {
-        missing = !o->genesis ? "--genesis" : !o->key ? "--key" : !o->data ? "--data" : !o->has_da ? "--da" : NULL;
+        missing = !o->genesis  ? "--genesis"
+                  : !o->key    ? "--key"
+                  : !o->data   ? "--data"
+                  : !o->has_da ? "--da"
+                               : NULL;
         if (!missing && o->once && !o->bundles) missing = "--bundles, with --once,";
     } else if (o->command == COMMAND_INIT) {
-        missing = !o->network ? "--network" : !o->key ? "--key" : !o->has_da ? "--da" : !o->chain_id ? "--chain-id"
-                  : !o->output ? "-o" : NULL;
+        missing = !o->network    ? "--network"
+                  : !o->key      ? "--key"
+                  : !o->has_da   ? "--da"
+                  : !o->chain_id ? "--chain-id"
+                  : !o->output   ? "-o"
+                                 : NULL;
         if (!missing && !o->da.has_namespace) missing = "a namespace in --da";
     } else
         missing = !o->genesis ? "--genesis" : !o->events ? "--events" : !o->output ? "-o" : NULL;
-    return missing ? dsdn_fail(error, DSDN_E_USAGE, "%s is needed; see dsdn-coordinator --help", missing) : DSDN_OK;
+    return missing ? dsdn_fail(error, DSDN_E_USAGE, "%s is needed; see dsdn-coordinator --help", missing)
+                   : DSDN_OK;
 }
 
 int options_parse(struct options *o, int argc, char **argv, struct dsdn_error *error)
@@ -161,27 +237,33 @@ int options_parse(struct options *o, int argc, char **argv, struct dsdn_error *e
         const char *name = argv[i], *equals = *name == '-' ? strchr(name, '=') : NULL;
         size_t len = equals ? (size_t)(equals - name) : strlen(name);
         const struct option_row *row = find(name, len);
-        if (!row) return dsdn_fail(error, DSDN_E_USAGE, "no option \"%.80s\"; see dsdn-coordinator --help", name);
+        if (!row)
+            return dsdn_fail(error, DSDN_E_USAGE, "no option \"%.80s\"; see dsdn-coordinator --help", name);
         const char *value = equals ? equals + 1 : NULL;
-        if (!row->value && value) return dsdn_fail(error, DSDN_E_USAGE, "option %s takes no value", row->name);
+        if (!row->value && value)
+            return dsdn_fail(error, DSDN_E_USAGE, "option %s takes no value", row->name);
         if (row->value && !value && ++i < argc) value = argv[i];
         if (row->value && !value) return dsdn_fail(error, DSDN_E_USAGE, "option %s needs a value", row->name);
         if (!row->read(o, value))
-            return dsdn_fail(error, DSDN_E_USAGE, "option %s cannot be \"%.200s\"", row->name, value ? value : "");
+            return dsdn_fail(error, DSDN_E_USAGE, "option %s cannot be \"%.200s\"", row->name,
+                             value ? value : "");
     }
     return check(o, error);
 }
 
 void options_help(FILE *out)
 {
-    fputs("usage: dsdn-coordinator --genesis FILE --key FILE --data DIR --da celestia:URL?namespace=HEX [options]\n"
-          "       dsdn-coordinator init --network NAME --key FILE --da celestia:URL?namespace=HEX --chain-id ID -o "
-          "GENESIS\n"
-          "       dsdn-coordinator sample --genesis FILE --events N [--seed N] [--per-bundle N] -o FILE\n\n"
-          "Follows the log of a network on its primary and publishes the bundles it is given as batches.\n"
-          "init writes the genesis of a development network that begins at the primary's head; sample writes\n"
-          "bundles to try it with.\n\n",
-          out);
+    fputs(
+        "usage: dsdn-coordinator --genesis FILE --key FILE --data DIR --da celestia:URL?namespace=HEX "
+        "[options]\n"
+        "       dsdn-coordinator init --network NAME --key FILE --da celestia:URL?namespace=HEX --chain-id "
+        "ID -o "
+        "GENESIS\n"
+        "       dsdn-coordinator sample --genesis FILE --events N [--seed N] [--per-bundle N] -o FILE\n\n"
+        "Follows the log of a network on its primary and publishes the bundles it is given as batches.\n"
+        "init writes the genesis of a development network that begins at the primary's head; sample writes\n"
+        "bundles to try it with.\n\n",
+        out);
     for (size_t i = 0; i < COUNT(rows); i++)
         fprintf(out, "  %s%s%s\n        %s\n", rows[i].name, rows[i].value ? " " : "",
                 rows[i].value ? rows[i].value : "", rows[i].doc);

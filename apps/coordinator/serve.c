@@ -95,7 +95,9 @@ static int on_request(struct serve *s, struct lws *wsi, struct session *c, const
             lws_hdr_copy(wsi, length, sizeof length, WSI_TOKEN_HTTP_CONTENT_LENGTH);
         c->too_large = strtoull(length, NULL, 10) > SERVE_BODY_MAX;
         lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, REQUEST_SECONDS);
-        return strtoull(length, NULL, 10) ? 0 : on_post(s, wsi, c); /* a body is announced only when there is one */
+        return strtoull(length, NULL, 10)
+                   ? 0
+                   : on_post(s, wsi, c); /* a body is announced only when there is one */
     }
     dsdn_text_init(&c->answer, 1 << 20, 0);
     if (get && strcmp(path, "/status") == 0) {
@@ -111,15 +113,17 @@ static int on_request(struct serve *s, struct lws *wsi, struct session *c, const
 static int write_head(struct lws *wsi, struct session *c)
 {
     static const char type[] = "application/json";
-    uint8_t buffer[LWS_PRE + HEAD_MAX], *start = buffer + LWS_PRE, *p = start, *end = buffer + sizeof buffer - 1;
+    uint8_t buffer[LWS_PRE + HEAD_MAX], *start = buffer + LWS_PRE, *p = start,
+                                        *end = buffer + sizeof buffer - 1;
     if (c->answer.failed) {
         dsdn_text_clear(&c->answer);
         c->status = 503;
     }
     if (lws_add_http_header_status(wsi, c->status, &p, end) ||
-        lws_add_http_header_by_token(wsi, WSI_TOKEN_HTTP_CONTENT_TYPE, (const uint8_t *)type, (int)sizeof type - 1, &p,
-                                     end) ||
-        lws_add_http_header_content_length(wsi, c->answer.len, &p, end) || lws_finalize_http_header(wsi, &p, end))
+        lws_add_http_header_by_token(wsi, WSI_TOKEN_HTTP_CONTENT_TYPE, (const uint8_t *)type,
+                                     (int)sizeof type - 1, &p, end) ||
+        lws_add_http_header_content_length(wsi, c->answer.len, &p, end) ||
+        lws_finalize_http_header(wsi, &p, end))
         return -1;
     c->head_sent = true;
     if (lws_write(wsi, start, (size_t)(p - start), LWS_WRITE_HTTP_HEADERS) < 0) return -1;
@@ -136,7 +140,8 @@ static int on_writeable(struct serve *s, struct lws *wsi, struct session *c)
     if (len) {
         memcpy(buffer + LWS_PRE, c->answer.bytes + c->sent, len);
         c->sent += len;
-        if (lws_write(wsi, buffer + LWS_PRE, len, len == left ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) < 0) return -1;
+        if (lws_write(wsi, buffer + LWS_PRE, len, len == left ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) < 0)
+            return -1;
         if (len < left) {
             lws_callback_on_writable(wsi);
             return 0;
@@ -163,11 +168,14 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
     }
 }
 
-static const struct lws_protocols protocols[] = {
-    {.name = "http", .callback = on_event, .per_session_data_size = sizeof(struct session), .rx_buffer_size = PIECE},
-    {.name = NULL}};
+static const struct lws_protocols protocols[] = {{.name = "http",
+                                                  .callback = on_event,
+                                                  .per_session_data_size = sizeof(struct session),
+                                                  .rx_buffer_size = PIECE},
+                                                 {.name = NULL}};
 
-int serve_open(struct coordinator *c, const char *host, uint16_t port, struct serve **out, struct dsdn_error *error)
+int serve_open(struct coordinator *c, const char *host, uint16_t port, struct serve **out,
+               struct dsdn_error *error)
 {
     struct serve *s = calloc(1, sizeof *s);
     *out = NULL;

@@ -4,13 +4,14 @@
 
 #include "apps/coordinator/coordinator.h"
 
-#define SERVE_BODY_MAX   ((size_t)16 << 20)  /* bytes of a request */
-#define SERVE_BODIES_MAX ((size_t)64 << 20)  /* of all requests that are coming in */
+#define SERVE_BODY_MAX   ((size_t)16 << 20) /* bytes of a request */
+#define SERVE_BODIES_MAX ((size_t)64 << 20) /* of all requests that are coming in */
 
 struct serve;
 
 /* serve_open listens.  IO when it cannot. */
-int serve_open(struct coordinator *c, const char *host, uint16_t port, struct serve **out, struct dsdn_error *error);
+int serve_open(struct coordinator *c, const char *host, uint16_t port, struct serve **out,
+               struct dsdn_error *error);
 void serve_close(struct serve *s);
 uint16_t serve_port(const struct serve *s);
 

@@ -45,12 +45,14 @@ static int header_check(struct dsdn_journal *j, const uint8_t *header, struct ds
         return dsdn_fail_at(error, DSDN_E_FORMAT, j->path, 8, "a journal of another kind (%u)",
                             dsdn_load32(header + 8));
     if (!dsdn_equal32(header + 16, j->genesis))
-        return dsdn_fail_at(error, DSDN_E_WRONG_GENESIS, j->path, 16, "the journal belongs to another network");
+        return dsdn_fail_at(error, DSDN_E_WRONG_GENESIS, j->path, 16,
+                            "the journal belongs to another network");
     memcpy(j->salt, header + 48, 8);
     return DSDN_OK;
 }
 
-static uint32_t record_crc(const struct dsdn_journal *j, const uint8_t *head, const struct dsdn_view *parts, uint32_t cnt)
+static uint32_t record_crc(const struct dsdn_journal *j, const uint8_t *head, const struct dsdn_view *parts,
+                           uint32_t cnt)
 {
     uint32_t crc = dsdn_crc32c(dsdn_crc32c(0, j->salt, sizeof j->salt), head + 4, 12);
     for (uint32_t i = 0; i < cnt; i++) crc = dsdn_crc32c(crc, parts[i].bytes, parts[i].len);
@@ -64,7 +66,9 @@ static size_t record_at(const struct dsdn_journal *j, const uint8_t *bytes, size
     uint32_t payload = dsdn_load32(bytes + 4);
     if (!payload || payload > j->payload_max || payload > len - DSDN_JOURNAL_RECORD_LEN) return 0;
     struct dsdn_view view = {bytes + DSDN_JOURNAL_RECORD_LEN, payload};
-    return dsdn_load32(bytes + 16) == record_crc(j, bytes, &view, 1) ? DSDN_JOURNAL_RECORD_LEN + (size_t)payload : 0;
+    return dsdn_load32(bytes + 16) == record_crc(j, bytes, &view, 1)
+               ? DSDN_JOURNAL_RECORD_LEN + (size_t)payload
+               : 0;
 }
 
 /* The record at `at` is not whole: is it where a crash stopped the writing, or damage? */
@@ -75,7 +79,9 @@ static int judge_tail(const struct dsdn_journal *j, uint64_t at, uint64_t size, 
                             (unsigned long long)(size - at));
     size_t len = (size_t)(size - at);
     uint8_t *tail = malloc(len);
-    if (!tail) return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for the %zu bytes at the end of %s", len, j->path);
+    if (!tail)
+        return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for the %zu bytes at the end of %s", len,
+                         j->path);
     int rc = dsdn_io_read_at(j->io, j->fd, tail, len, at, j->path, error);
     for (size_t i = 1; !rc && i + DSDN_JOURNAL_RECORD_LEN <= len; i++)
         if (dsdn_load32(tail + i) == RECORD_MAGIC && dsdn_load64(tail + i + 8) > at &&
@@ -87,8 +93,8 @@ static int judge_tail(const struct dsdn_journal *j, uint64_t at, uint64_t size, 
     return rc;
 }
 
-static int read_record(struct dsdn_journal *j, uint64_t at, uint64_t size, uint8_t **buffer, size_t *cap, size_t *len,
-                       struct dsdn_error *error)
+static int read_record(struct dsdn_journal *j, uint64_t at, uint64_t size, uint8_t **buffer, size_t *cap,
+                       size_t *len, struct dsdn_error *error)
 {
     uint8_t head[DSDN_JOURNAL_RECORD_LEN];
     *len = 0;
@@ -112,8 +118,8 @@ static int read_record(struct dsdn_journal *j, uint64_t at, uint64_t size, uint8
     return rc;
 }
 
-static int replay(struct dsdn_journal *j, const struct dsdn_journal_options *options, uint64_t size, uint64_t *cut,
-                  struct dsdn_error *error)
+static int replay(struct dsdn_journal *j, const struct dsdn_journal_options *options, uint64_t size,
+                  uint64_t *cut, struct dsdn_error *error)
 {
     uint8_t *buffer = NULL;
     size_t cap = 0, len = 0;
@@ -122,7 +128,8 @@ static int replay(struct dsdn_journal *j, const struct dsdn_journal_options *opt
     while (!rc && at < size) {
         rc = read_record(j, at, size, &buffer, &cap, &len, error);
         if (rc || !len) break;
-        rc = options->record(options->self, buffer + DSDN_JOURNAL_RECORD_LEN, len - DSDN_JOURNAL_RECORD_LEN, error);
+        rc = options->record(options->self, buffer + DSDN_JOURNAL_RECORD_LEN, len - DSDN_JOURNAL_RECORD_LEN,
+                             error);
         if (rc) dsdn_error_at(error, j->path, at);
         at += len;
     }
@@ -139,8 +146,8 @@ static int replay(struct dsdn_journal *j, const struct dsdn_journal_options *opt
     return rc;
 }
 
-static int start(struct dsdn_journal *j, const struct dsdn_journal_options *options, bool *created, uint64_t *cut,
-                 struct dsdn_error *error)
+static int start(struct dsdn_journal *j, const struct dsdn_journal_options *options, bool *created,
+                 uint64_t *cut, struct dsdn_error *error)
 {
     uint8_t header[DSDN_JOURNAL_HEADER_LEN];
     uint64_t size = 0;
@@ -161,8 +168,8 @@ static int start(struct dsdn_journal *j, const struct dsdn_journal_options *opti
     return rc ? rc : replay(j, options, size, cut, error);
 }
 
-int dsdn_journal_open(const struct dsdn_journal_options *options, struct dsdn_journal **journal, bool *created,
-                      uint64_t *cut, struct dsdn_error *error)
+int dsdn_journal_open(const struct dsdn_journal_options *options, struct dsdn_journal **journal,
+                      bool *created, uint64_t *cut, struct dsdn_error *error)
 {
     size_t len = strlen(options->path);
     struct dsdn_journal *j = calloc(1, sizeof *j);
@@ -209,7 +216,8 @@ static int poisoned(const struct dsdn_journal *j, struct dsdn_error *error)
     return j->poison.code;
 }
 
-int dsdn_journal_append(struct dsdn_journal *j, const struct dsdn_view *parts, uint32_t cnt, struct dsdn_error *error)
+int dsdn_journal_append(struct dsdn_journal *j, const struct dsdn_view *parts, uint32_t cnt,
+                        struct dsdn_error *error)
 {
     uint8_t head[DSDN_JOURNAL_RECORD_LEN];
     size_t len = 0;
@@ -227,8 +235,11 @@ int dsdn_journal_append(struct dsdn_journal *j, const struct dsdn_view *parts, u
     rc = dsdn_io_write_at(j->io, j->fd, head, sizeof head, at, j->path, error);
     at += sizeof head;
     for (uint32_t i = 0; i < cnt && !rc; at += parts[i].len, i++)
-        if (parts[i].len) rc = dsdn_io_write_at(j->io, j->fd, parts[i].bytes, parts[i].len, at, j->path, error);
-    if (!rc) j->end = at; /* a part of a failed record is written over by the next one, or cut at the next opening */
+        if (parts[i].len)
+            rc = dsdn_io_write_at(j->io, j->fd, parts[i].bytes, parts[i].len, at, j->path, error);
+    if (!rc)
+        j->end =
+            at; /* a part of a failed record is written over by the next one, or cut at the next opening */
     return rc;
 }
 
@@ -243,8 +254,8 @@ int dsdn_journal_sync(struct dsdn_journal *j, struct dsdn_error *error)
 }
 
 int dsdn_journal_rewrite(struct dsdn_journal *j,
-                         int (*live)(void *self, struct dsdn_journal *to, struct dsdn_error *error), void *self,
-                         struct dsdn_error *error)
+                         int (*live)(void *self, struct dsdn_journal *to, struct dsdn_error *error),
+                         void *self, struct dsdn_error *error)
 {
     uint8_t header[DSDN_JOURNAL_HEADER_LEN];
     struct dsdn_journal to = *j;
@@ -267,7 +278,8 @@ int dsdn_journal_rewrite(struct dsdn_journal *j,
         j->io->close(j->io->self, to.fd);
         return rc;
     }
-    /* From here on the name is the new file's; whether that is durable only the sync of the directory tells. */
+    /* From here on the name is the new file's; whether that is durable only the sync of the directory tells.
+     */
     j->io->close(j->io->self, j->fd);
     j->fd = to.fd;
     j->end = j->durable = to.end;

@@ -61,8 +61,8 @@ static int recall(void *self, const uint8_t *payload, size_t len, struct dsdn_er
     return pool_entries_add(&pool->entries, &bundle, id, payload, (uint32_t)len, error);
 }
 
-int dsdn_pool_open(const struct dsdn_pool_options *options, struct dsdn_pool **out, struct dsdn_pool_report *report,
-                   struct dsdn_error *error)
+int dsdn_pool_open(const struct dsdn_pool_options *options, struct dsdn_pool **out,
+                   struct dsdn_pool_report *report, struct dsdn_error *error)
 {
     struct dsdn_pool *pool = calloc(1, sizeof *pool);
     bool created;
@@ -78,7 +78,8 @@ int dsdn_pool_open(const struct dsdn_pool_options *options, struct dsdn_pool **o
     int rc = pool_entries_init(&pool->entries, error);
     pool->builder = dsdn_batch_builder_new();
     pool->cache = dsdn_key_cache_new(KEY_CACHE_KEYS);
-    if (!rc && (!pool->builder || !pool->cache)) rc = dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for the pool");
+    if (!rc && (!pool->builder || !pool->cache))
+        rc = dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for the pool");
     if (!rc) {
         struct dsdn_journal_options journal = {.io = o->io,
                                                .path = o->path,
@@ -132,17 +133,19 @@ static enum dsdn_pool_answer judge_room(const struct dsdn_pool *pool, const uint
     const struct dsdn_pool_options *o = &pool->options;
     const struct pool_entries *entries = &pool->entries;
     struct pool_author *a = pool_entries_author(entries, author);
-    if (a && (a->cnt >= o->author_bundles_max || a->bytes + len > o->author_bytes_max)) return DSDN_POOL_AUTHOR_FULL;
+    if (a && (a->cnt >= o->author_bundles_max || a->bytes + len > o->author_bytes_max))
+        return DSDN_POOL_AUTHOR_FULL;
     if (!a && len > o->author_bytes_max) return DSDN_POOL_AUTHOR_FULL;
     bool full = entries->waiting.cnt + entries->taken.cnt >= o->bundles_max ||
                 entries->waiting.bytes + entries->taken.bytes + len > o->bytes_max;
     return full ? DSDN_POOL_POOL_FULL : DSDN_POOL_ACCEPTED;
 }
 
-/* Frames, payloads and signature, by the same code that judges batches: the bundle as a batch of its own.  id: what its
- * author signed. */
-static enum dsdn_pool_answer judge_content(struct dsdn_pool *pool, const struct dsdn_engine *e, const uint8_t *bytes,
-                                           size_t len, const uint8_t id[32], struct dsdn_error *error)
+/* Frames, payloads and signature, by the same code that judges batches: the bundle as a batch of its own. id:
+ * what its author signed. */
+static enum dsdn_pool_answer judge_content(struct dsdn_pool *pool, const struct dsdn_engine *e,
+                                           const uint8_t *bytes, size_t len, const uint8_t id[32],
+                                           struct dsdn_error *error)
 {
     struct dsdn_header header = {.sequence = 0};
     struct dsdn_view batch;
@@ -150,12 +153,14 @@ static enum dsdn_pool_answer judge_content(struct dsdn_pool *pool, const struct 
     dsdn_batch_builder_reset(pool->builder);
     int rc = dsdn_batch_builder_bundle(pool->builder, bytes, len, error);
     if (!rc) rc = dsdn_batch_builder_finish(pool->builder, &header, NULL, &batch, error);
-    if (!rc) rc = dsdn_prepare(&pool->prepared, pool->options.catalogue, dsdn_engine_seed(e), batch.bytes, batch.len,
-                               error);
+    if (!rc)
+        rc = dsdn_prepare(&pool->prepared, pool->options.catalogue, dsdn_engine_seed(e), batch.bytes,
+                          batch.len, error);
     if (rc) return rc == DSDN_E_NO_MEMORY ? DSDN_POOL_UNAVAILABLE : DSDN_POOL_MALFORMED;
     const struct dsdn_prepared *p = &pool->prepared;
     if (p->unknown_type || p->newest_type > dsdn_head(dsdn_engine_state(e))->version) {
-        dsdn_fail(error, DSDN_E_TYPE_DISABLED, "the bundle holds an event type or version that is not enabled");
+        dsdn_fail(error, DSDN_E_TYPE_DISABLED,
+                  "the bundle holds an event type or version that is not enabled");
         return DSDN_POOL_TYPE_DISABLED;
     }
     const struct dsdn_bundle *bundle = &p->bundles[0].bundle;
@@ -180,7 +185,8 @@ static enum dsdn_pool_answer offer(struct dsdn_pool *pool, const struct dsdn_eng
     if (answer != DSDN_POOL_ACCEPTED) return answer;
     /* The entry first: a record that is in the file without an entry could not be taken back. */
     struct dsdn_view record = {bytes, len};
-    if (pool_entries_add(&pool->entries, bundle, id, bytes, (uint32_t)len, error)) return DSDN_POOL_UNAVAILABLE;
+    if (pool_entries_add(&pool->entries, bundle, id, bytes, (uint32_t)len, error))
+        return DSDN_POOL_UNAVAILABLE;
     if (dsdn_journal_append(pool->journal, &record, 1, error)) {
         pool_entries_drop(&pool->entries, pool_entries_find(&pool->entries, bundle->author, bundle->nonce));
         return DSDN_POOL_UNAVAILABLE;

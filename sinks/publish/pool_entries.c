@@ -46,8 +46,8 @@ void pool_entries_free(struct pool_entries *p)
 
 /* ---- finding ---- */
 
-/* Keys are chosen by strangers, though not freely (a signature must verify under them): a seeded mix over all four
- * words keeps chains short. */
+/* Keys are chosen by strangers, though not freely (a signature must verify under them): a seeded mix over all
+ * four words keeps chains short. */
 static uint64_t mix(uint64_t x)
 {
     x ^= x >> 32;
@@ -77,7 +77,8 @@ static struct pool_author **author_slot_of(const struct pool_entries *p, const u
 struct pool_entry *pool_entries_find(const struct pool_entries *p, const uint8_t author[32], uint64_t nonce)
 {
     struct pool_entry *entry = *slot_of(p, author, nonce);
-    while (entry && (entry->nonce != nonce || !dsdn_equal32(entry->author->key, author))) entry = entry->hash_next;
+    while (entry && (entry->nonce != nonce || !dsdn_equal32(entry->author->key, author)))
+        entry = entry->hash_next;
     return entry;
 }
 

@@ -8,8 +8,8 @@ struct pool_author;
 
 /* A bundle.  It is in `waiting` (taken == 0; also while it is picked) or in `taken`. */
 struct pool_entry {
-    struct pool_entry *previous, *next;   /* in its list */
-    struct pool_entry *lower, *higher;    /* waiting ones of its author, by nonce */
+    struct pool_entry *previous, *next; /* in its list */
+    struct pool_entry *lower, *higher;  /* waiting ones of its author, by nonce */
     struct pool_entry *hash_next;
     struct pool_author *author;
     uint64_t nonce, valid_until;
@@ -42,7 +42,8 @@ struct pool_entries {
     struct pool_entry **slots;
     struct pool_author **author_slots;
     uint32_t slot_cnt, author_slot_cnt, author_cnt; /* slots: powers of two */
-    struct pool_entry **picked; /* room for all entries: picked ones from the front, spent ones from the back */
+    struct pool_entry *
+        *picked; /* room for all entries: picked ones from the front, spent ones from the back */
     uint32_t picked_cnt, spent_cnt, picked_cap;
     uint64_t arrivals, turns;
     uint64_t seed; /* of the hashes, random */
@@ -59,9 +60,9 @@ int pool_entries_add(struct pool_entries *p, const struct dsdn_bundle *bundle, c
                      const uint8_t *bytes, uint32_t len, struct dsdn_error *error);
 void pool_entries_drop(struct pool_entries *p, struct pool_entry *entry);
 
-/* A walk over the waiting bundles: each arrival, in order, gives its author a turn, and the author sends the lowest
- * nonce that had no turn yet.  *at is NULL at the start; NULL comes back at the end.  While it goes on, entries may
- * only be picked or spent, each at most once; then there is room for all of them. */
+/* A walk over the waiting bundles: each arrival, in order, gives its author a turn, and the author sends the
+ * lowest nonce that had no turn yet.  *at is NULL at the start; NULL comes back at the end.  While it goes
+ * on, entries may only be picked or spent, each at most once; then there is room for all of them. */
 struct pool_entry *pool_entries_turn(struct pool_entries *p, struct pool_entry **at);
 void pool_entries_begin(struct pool_entries *p);
 void pool_entries_pick(struct pool_entries *p, struct pool_entry *entry);  /* for a batch */

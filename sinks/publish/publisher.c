@@ -96,16 +96,18 @@ static uint64_t last_countable(uint64_t origin_height, uint64_t lag)
 
 /* ---- the copy of the state ---- */
 
-static void flight_add(struct dsdn_publisher *p, const struct dsdn_header *header, const uint8_t hash[32], size_t len)
+static void flight_add(struct dsdn_publisher *p, const struct dsdn_header *header, const uint8_t hash[32],
+                       size_t len)
 {
     struct flight *flight = &p->flight[p->flight_cnt++];
-    *flight = (struct flight){.sequence = header->sequence, .origin_height = header->origin.height, .len = len};
+    *flight =
+        (struct flight){.sequence = header->sequence, .origin_height = header->origin.height, .len = len};
     memcpy(flight->hash, hash, 32);
     p->flight_bytes += len;
 }
 
-static void tell(const struct dsdn_publisher *p, const struct dsdn_prepared *batch, enum dsdn_batch_reason reason,
-                 bool resumed)
+static void tell(const struct dsdn_publisher *p, const struct dsdn_prepared *batch,
+                 enum dsdn_batch_reason reason, bool resumed)
 {
     if (!p->options.made) return;
     const struct dsdn_header *h = &batch->batch.header;
@@ -139,7 +141,8 @@ static int take_up(struct dsdn_publisher *p, const struct dsdn_publisher_view *v
             view->newest.height > last_countable(lock->header.origin.height, lag))
             return DSDN_OK;
         int rc = judge(p, lock->bytes, lock->len, error);
-        /* What is not valid any more (data of the primary was read that it did not know) waits until it is dead. */
+        /* What is not valid any more (data of the primary was read that it did not know) waits until it is
+         * dead. */
         if (rc && rc != DSDN_E_NO_MEMORY) return DSDN_OK;
         if (!rc) rc = dsdn_engine_apply(p->ahead, &p->prepared, error);
         if (rc) return rc;
@@ -159,7 +162,8 @@ static void forget_ahead(struct dsdn_publisher *p)
     p->flight_bytes = 0;
 }
 
-static int copy_state(struct dsdn_publisher *p, const struct dsdn_publisher_view *view, struct dsdn_error *error)
+static int copy_state(struct dsdn_publisher *p, const struct dsdn_publisher_view *view,
+                      struct dsdn_error *error)
 {
     const struct dsdn_publisher_options *o = &p->options;
     const struct dsdn_sys_row_head *head = dsdn_head(dsdn_engine_state(view->engine));
@@ -172,7 +176,8 @@ static int copy_state(struct dsdn_publisher *p, const struct dsdn_publisher_view
     p->copies++;
     p->base_next = head->sequence;
     memcpy(p->base_hash, head->batch_hash, 32);
-    /* What batches beyond the settled ones used may be free again; what is used yet, the next fill finds out. */
+    /* What batches beyond the settled ones used may be free again; what is used yet, the next fill finds out.
+     */
     dsdn_pool_rolled_back(o->pool, view->settled);
     rc = take_up(p, view, error);
     if (rc) forget_ahead(p);
@@ -227,8 +232,9 @@ static bool all_kept(const struct dsdn_direct_selection *selection)
     return true;
 }
 
-static int sign_and_apply(struct dsdn_publisher *p, const struct dsdn_publisher_view *view, struct dsdn_header *header,
-                          enum dsdn_batch_reason reason, bool *made, struct dsdn_error *error)
+static int sign_and_apply(struct dsdn_publisher *p, const struct dsdn_publisher_view *view,
+                          struct dsdn_header *header, enum dsdn_batch_reason reason, bool *made,
+                          struct dsdn_error *error)
 {
     enum dsdn_signer_answer answer;
     struct dsdn_view batch;
@@ -238,8 +244,8 @@ static int sign_and_apply(struct dsdn_publisher *p, const struct dsdn_publisher_
     if (rc == DSDN_E_UPGRADE_REQUIRED) p->state = DSDN_PUBLISHER_HALTED;
     /* Signing changes nothing but the signature, so what was prepared from the builder's bytes stays true. */
     if (!rc)
-        rc = dsdn_signer_sign(p->options.signer, p->builder, header, view->newest.height, lag_after(p->ahead), &answer,
-                              &batch, error);
+        rc = dsdn_signer_sign(p->options.signer, p->builder, header, view->newest.height, lag_after(p->ahead),
+                              &answer, &batch, error);
     if (rc) return rc;
     if (answer != DSDN_SIGN_LOCK) {
         p->state = DSDN_PUBLISHER_LOCKED;
@@ -261,7 +267,8 @@ static int sign_and_apply(struct dsdn_publisher *p, const struct dsdn_publisher_
 }
 
 /* Makes a batch if one is due. */
-static int make(struct dsdn_publisher *p, const struct dsdn_publisher_view *view, bool *made, struct dsdn_error *error)
+static int make(struct dsdn_publisher *p, const struct dsdn_publisher_view *view, bool *made,
+                struct dsdn_error *error)
 {
     const struct dsdn_state *s = dsdn_engine_state(p->ahead);
     const struct dsdn_sys_row_head *head = dsdn_head(s);
@@ -277,7 +284,8 @@ static int make(struct dsdn_publisher *p, const struct dsdn_publisher_view *view
         p->state = DSDN_PUBLISHER_NO_AUTHORITY;
         return DSDN_OK;
     }
-    if (!dsdn_signer_allows(o->signer, head->sequence, origin.height, view->newest.height, lag_after(p->ahead))) {
+    if (!dsdn_signer_allows(o->signer, head->sequence, origin.height, view->newest.height,
+                            lag_after(p->ahead))) {
         p->state = DSDN_PUBLISHER_LOCKED;
         return DSDN_OK;
     }
@@ -291,7 +299,8 @@ static int make(struct dsdn_publisher *p, const struct dsdn_publisher_view *view
     struct dsdn_batcher_facts facts = {.pool = &pool,
                                        .direct = p->selection.cnt,
                                        .backlog = p->selection.backlog,
-                                       .bytes_limit = (size_t)DSDN_SETTING(s, batch_max) - DSDN_BATCH_FIXED_LEN,
+                                       .bytes_limit =
+                                           (size_t)DSDN_SETTING(s, batch_max) - DSDN_BATCH_FIXED_LEN,
                                        .now_ms = view->now_ms,
                                        .made_ms = p->made_ms,
                                        .waiting_ms = p->waiting_ms};
@@ -301,8 +310,8 @@ static int make(struct dsdn_publisher *p, const struct dsdn_publisher_view *view
         p->state = DSDN_PUBLISHER_NEEDS_DIRECT;
         return DSDN_OK;
     }
-    rc = dsdn_batcher_build(&o->limits, o->pool, p->ahead, &p->selection, &origin, time_ms, p->builder, &header,
-                            &filled, error);
+    rc = dsdn_batcher_build(&o->limits, o->pool, p->ahead, &p->selection, &origin, time_ms, p->builder,
+                            &header, &filled, error);
     if (rc) return rc;
     header.committee_epoch = epoch;
     if (!filled.bundles && !p->selection.cnt && reason != DSDN_BATCH_IDLE && reason != DSDN_BATCH_BACKLOG) {
@@ -312,11 +321,15 @@ static int make(struct dsdn_publisher *p, const struct dsdn_publisher_view *view
     return sign_and_apply(p, view, &header, reason, made, error);
 }
 
-static int make_all(struct dsdn_publisher *p, const struct dsdn_publisher_view *view, struct dsdn_error *error)
+static int make_all(struct dsdn_publisher *p, const struct dsdn_publisher_view *view,
+                    struct dsdn_error *error)
 {
     bool made = true;
     int rc = DSDN_OK;
-    if (!p->made_ms) p->made_ms = view->now_ms;
+    /* At the start, and when the clock was set back: what is due is waited for anew, not for as long as it
+     * stepped. */
+    if (!p->made_ms || p->made_ms > view->now_ms) p->made_ms = view->now_ms;
+    if (p->waiting_ms != UINT64_MAX && p->waiting_ms > view->now_ms) p->waiting_ms = view->now_ms;
     while (!rc && made) {
         if (p->flight_cnt == DSDN_PUBLISHER_FLIGHT || p->flight_bytes >= DSDN_PUBLISHER_FLIGHT_BYTES) {
             p->state = DSDN_PUBLISHER_FULL;
@@ -337,7 +350,8 @@ static bool lock_too_fresh(struct dsdn_publisher *p, const struct dsdn_publisher
     return false;
 }
 
-int dsdn_publisher_step(struct dsdn_publisher *p, const struct dsdn_publisher_view *view, struct dsdn_error *error)
+int dsdn_publisher_step(struct dsdn_publisher *p, const struct dsdn_publisher_view *view,
+                        struct dsdn_error *error)
 {
     const struct dsdn_publisher_options *o = &p->options;
     int rc = dsdn_signer_settled(o->signer, view->settled, error);
@@ -359,8 +373,8 @@ int dsdn_publisher_step(struct dsdn_publisher *p, const struct dsdn_publisher_vi
 
 /* ---- posting ---- */
 
-uint32_t dsdn_publisher_post(struct dsdn_publisher *p, const struct dsdn_publisher_view *view, struct dsdn_view *blobs,
-                             uint32_t blobs_max, size_t bytes_max)
+uint32_t dsdn_publisher_post(struct dsdn_publisher *p, const struct dsdn_publisher_view *view,
+                             struct dsdn_view *blobs, uint32_t blobs_max, size_t bytes_max)
 {
     uint32_t cnt = 0;
     size_t bytes = 0;
@@ -394,16 +408,16 @@ void dsdn_publisher_posted(struct dsdn_publisher *p, uint64_t height)
 
 void dsdn_publisher_status(const struct dsdn_publisher *p, struct dsdn_publisher_status *status)
 {
-    *status = (struct dsdn_publisher_status){.state = p->state,
-                                             .next = p->ahead ? dsdn_head(dsdn_engine_state(p->ahead))->sequence
-                                                              : p->base_next,
-                                             .flight = p->flight_cnt,
-                                             .flight_bytes = p->flight_bytes,
-                                             .posted = p->posted_cnt,
-                                             .posting = p->posting,
-                                             .made = p->made,
-                                             .resumed = p->resumed,
-                                             .included = p->included,
-                                             .copies = p->copies,
-                                             .abandoned = p->abandoned};
+    *status = (struct dsdn_publisher_status){
+        .state = p->state,
+        .next = p->ahead ? dsdn_head(dsdn_engine_state(p->ahead))->sequence : p->base_next,
+        .flight = p->flight_cnt,
+        .flight_bytes = p->flight_bytes,
+        .posted = p->posted_cnt,
+        .posting = p->posting,
+        .made = p->made,
+        .resumed = p->resumed,
+        .included = p->included,
+        .copies = p->copies,
+        .abandoned = p->abandoned};
 }

@@ -15,8 +15,8 @@
 struct dsdn_signer_file {
     struct dsdn_signer_options options;
     struct dsdn_journal *journal;
-    struct dsdn_signed *locks; /* sequences [floor, floor + cnt); header.sequence is that of its place, or nothing was
-                                  signed: then lock.sequence is UINT64_MAX */
+    struct dsdn_signed *locks; /* sequences [floor, floor + cnt); header.sequence is that of its place, or
+                                  nothing was signed: then lock.sequence is UINT64_MAX */
     uint64_t floor;
     uint32_t cnt, cap;
 };
@@ -29,10 +29,12 @@ static struct dsdn_signed *lock_at(const struct dsdn_signer_file *f, uint64_t se
 }
 
 /* Room for the lock of a sequence. */
-static int make_room(struct dsdn_signer_file *f, uint64_t sequence, struct dsdn_signed **out, struct dsdn_error *error)
+static int make_room(struct dsdn_signer_file *f, uint64_t sequence, struct dsdn_signed **out,
+                     struct dsdn_error *error)
 {
     if (sequence < f->floor || sequence - f->floor >= OPEN_MAX)
-        return dsdn_fail(error, DSDN_E_CHAIN, "a lock for sequence %llu, where %llu is the first that is not settled",
+        return dsdn_fail(error, DSDN_E_CHAIN,
+                         "a lock for sequence %llu, where %llu is the first that is not settled",
                          (unsigned long long)sequence, (unsigned long long)f->floor);
     uint32_t place = (uint32_t)(sequence - f->floor);
     if (place >= f->cap) {
@@ -43,18 +45,21 @@ static int make_room(struct dsdn_signer_file *f, uint64_t sequence, struct dsdn_
         f->locks = locks;
         f->cap = cap;
     }
-    for (; f->cnt <= place; f->cnt++) f->locks[f->cnt] = (struct dsdn_signed){.lock = {.sequence = UINT64_MAX}};
+    for (; f->cnt <= place; f->cnt++)
+        f->locks[f->cnt] = (struct dsdn_signed){.lock = {.sequence = UINT64_MAX}};
     *out = &f->locks[place];
     return DSDN_OK;
 }
 
-static void fill(struct dsdn_signed *lock, const struct dsdn_header *header, const uint8_t *bytes, uint8_t *kept,
-                 size_t len)
+static void fill(struct dsdn_signed *lock, const struct dsdn_header *header, const uint8_t *bytes,
+                 uint8_t *kept, size_t len)
 {
     free(lock->bytes);
-    *lock = (struct dsdn_signed){
-        .lock = {.sequence = header->sequence, .origin_height = header->origin.height}, .header = *header,
-        .bytes = kept, .len = len};
+    *lock =
+        (struct dsdn_signed){.lock = {.sequence = header->sequence, .origin_height = header->origin.height},
+                             .header = *header,
+                             .bytes = kept,
+                             .len = len};
     dsdn_batch_hash(bytes, lock->lock.hash);
 }
 
@@ -85,7 +90,8 @@ static int recall(void *self, const uint8_t *payload, size_t len, struct dsdn_er
     int rc = dsdn_header_decode(payload + 1, len - 1, &header, error);
     if (rc) return rc;
     if (len != 1 + (whole ? DSDN_BATCH_FIXED_LEN + (size_t)header.body_len : DSDN_HEADER_LEN))
-        return dsdn_fail(error, DSDN_E_MALFORMED, "a record of the signer's file has another length than its batch");
+        return dsdn_fail(error, DSDN_E_MALFORMED,
+                         "a record of the signer's file has another length than its batch");
     if (header.sequence < f->floor) return DSDN_OK; /* settled meanwhile; the file was not rewritten yet */
     rc = make_room(f, header.sequence, &lock, error);
     uint8_t *kept = NULL;
@@ -162,15 +168,16 @@ static struct dsdn_signer_facts facts_of(const struct dsdn_signer_file *f, const
                                       .certificate = lock && lock->certified};
 }
 
-bool dsdn_signer_allows(const struct dsdn_signer_file *f, uint64_t sequence, uint64_t origin_height, uint64_t complete,
-                        uint64_t origin_lag_max)
+bool dsdn_signer_allows(const struct dsdn_signer_file *f, uint64_t sequence, uint64_t origin_height,
+                        uint64_t complete, uint64_t origin_lag_max)
 {
     /* Any header with this origin that is not the one of before: its counts do not matter to the rule. */
     struct dsdn_header header = {.sequence = sequence, .origin = {.height = origin_height}};
     const struct dsdn_signed *lock = lock_at(f, sequence);
     memcpy(header.publisher, f->options.key->public_key, 32);
     struct dsdn_signer_facts facts = facts_of(f, lock, complete, origin_lag_max);
-    return dsdn_signer_may(DSDN_SIGNER_AUTHORITY, lock ? &lock->lock : NULL, &header, &facts) == DSDN_SIGN_LOCK;
+    return dsdn_signer_may(DSDN_SIGNER_AUTHORITY, lock ? &lock->lock : NULL, &header, &facts) ==
+           DSDN_SIGN_LOCK;
 }
 
 static int write_down(struct dsdn_signer_file *f, const struct dsdn_view *batch, struct dsdn_error *error)
@@ -181,9 +188,9 @@ static int write_down(struct dsdn_signer_file *f, const struct dsdn_view *batch,
     return rc ? rc : dsdn_journal_sync(f->journal, error);
 }
 
-int dsdn_signer_sign(struct dsdn_signer_file *f, struct dsdn_batch_builder *builder, struct dsdn_header *header,
-                     uint64_t complete, uint64_t origin_lag_max, enum dsdn_signer_answer *answer,
-                     struct dsdn_view *batch, struct dsdn_error *error)
+int dsdn_signer_sign(struct dsdn_signer_file *f, struct dsdn_batch_builder *builder,
+                     struct dsdn_header *header, uint64_t complete, uint64_t origin_lag_max,
+                     enum dsdn_signer_answer *answer, struct dsdn_view *batch, struct dsdn_error *error)
 {
     struct dsdn_signed *lock = lock_at(f, header->sequence);
     struct dsdn_view made;
@@ -213,8 +220,8 @@ int dsdn_signer_sign(struct dsdn_signer_file *f, struct dsdn_batch_builder *buil
     return DSDN_OK;
 }
 
-void dsdn_signer_saw(struct dsdn_signer_file *f, const uint8_t *bytes, size_t len, uint64_t height, uint64_t time_ms,
-                     uint64_t origin_lag_max)
+void dsdn_signer_saw(struct dsdn_signer_file *f, const uint8_t *bytes, size_t len, uint64_t height,
+                     uint64_t time_ms, uint64_t origin_lag_max)
 {
     struct dsdn_certificate certificate;
     struct dsdn_batch batch;
@@ -226,10 +233,12 @@ void dsdn_signer_saw(struct dsdn_signer_file *f, const uint8_t *bytes, size_t le
     struct dsdn_signed *lock = lock_at(f, batch.header.sequence);
     if (!lock || !dsdn_equal32(lock->lock.hash, batch.hash)) return;
     const struct dsdn_origin *origin = &batch.header.origin;
-    /* Section 8: countable.  (That the body is good is not looked at: to count too much here only forbids.) */
-    bool countable = origin->height < height && (!bare || (height - origin->height <= origin_lag_max &&
-                                                           (batch.header.time_ms <= time_ms ||
-                                                            batch.header.time_ms - time_ms <= DSDN_CLOCK_SLACK_MS)));
+    /* Section 8: countable.  (That the body is good is not looked at: to count too much here only forbids.)
+     */
+    bool countable =
+        origin->height < height && (!bare || (height - origin->height <= origin_lag_max &&
+                                              (batch.header.time_ms <= time_ms ||
+                                               batch.header.time_ms - time_ms <= DSDN_CLOCK_SLACK_MS)));
     if (countable) { /* need not be sent again */
         lock->included = true;
         free(lock->bytes);
@@ -274,8 +283,7 @@ int dsdn_signer_settled(struct dsdn_signer_file *f, uint64_t next, struct dsdn_e
     if (rc) return rc;
     uint64_t live = DSDN_JOURNAL_HEADER_LEN;
     for (uint32_t i = 0; i < f->cnt; i++)
-        live += DSDN_JOURNAL_RECORD_LEN + 1 +
-                (f->locks[i].bytes ? f->locks[i].len : DSDN_HEADER_LEN);
+        live += DSDN_JOURNAL_RECORD_LEN + 1 + (f->locks[i].bytes ? f->locks[i].len : DSDN_HEADER_LEN);
     if (dsdn_journal_bytes(f->journal) <= FILE_SMALL + 2 * live) return DSDN_OK;
     return dsdn_journal_rewrite(f->journal, write_live, f, error);
 }
