@@ -7,8 +7,8 @@ bin=$(realpath "$1")
 replay=$bin/dsdn-replay
 for program in dsdn-replay dsdn-devnet dsdn-coordinator archive_cut; do [ -x "$bin/$program" ] || exit 1; done
 work=$(mktemp -d -p "$([ -w /dev/shm ] && echo /dev/shm || echo "${TMPDIR:-/tmp}")")
-devnet= other= pid=
-trap 'for p in $pid $devnet $other; do kill -9 "$p" && wait "$p"; done 2>/dev/null; rm -rf "$work"' EXIT
+devnet= other= old= pid=
+trap 'for p in $pid $devnet $other $old; do kill -9 "$p" && wait "$p"; done 2>/dev/null; rm -rf "$work"' EXIT
 cd "$work" || exit 1
 mkdir tmp
 export TMPDIR=$work/tmp
@@ -188,7 +188,7 @@ says "\"root\":\"$root\"" out
 says '"assurance":"canonical"' out
 # shellcheck disable=SC2086
 run 6 --verify $source --from checkpoint:five.ckp --to seq:7
-call devnet.Fault '[{"kind":"latency","method":"header.GetByHeight","value":150}]' >/dev/null
+call devnet.Fault '[{"kind":"latency","method":"header.GetByHeight","value":1000}]' >/dev/null
 # shellcheck disable=SC2086
 "$replay" --verify $source --state slow >out 2>err &
 pid=$!
@@ -215,7 +215,7 @@ empty=$(sed -n 's/.*(\([0-9]*\) a height without blobs).*/\1/p' err)
 run 2 record $source -o log.dsdn
 # shellcheck disable=SC2086
 run 0 record $source -o part.dsdn --to height:$((head - 30))
-call devnet.Fault '[{"kind":"latency","method":"header.GetByHeight","value":150}]' >/dev/null
+call devnet.Fault '[{"kind":"latency","method":"header.GetByHeight","value":1000}]' >/dev/null
 # shellcheck disable=SC2086
 "$replay" record $source -o slow.dsdn >out 2>err &
 pid=$!
@@ -302,6 +302,34 @@ run 3 --verify $source --json
 says '"ok":false' out
 says '"findings":[{"code":"PROOF","message":"height ' out
 call devnet.Clear '[0]' >/dev/null
+
+# ---- a trusted header that is too old: nine days in 36 blocks ----
+"$bin/dsdn-devnet" --listen 127.0.0.1:0 --blocks demand --first-blocks 36 --skip-auth --time-step 21600000 \
+    --genesis-time "$(date -u -d "-9 days" +%FT%TZ)" >old.out 2>old.err &
+old=$!
+wait_line old.out
+old_url=$(text url old.out)
+old_hash=$(curl -s -d '{"jsonrpc":"2.0","id":1,"method":"header.GetByHeight","params":[1]}' "$old_url" |
+    sed 's/.*"commit":{[^}]*"block_id":{"hash":"\([0-9A-F]*\)".*/\1/' | tr A-F a-f)
+young=$(curl -s -d '{"jsonrpc":"2.0","id":1,"method":"header.GetByHeight","params":[34]}' "$old_url" |
+    sed 's/.*"commit":{[^}]*"block_id":{"hash":"\([0-9A-F]*\)".*/\1/')
+sed "s/\"da_start\": \"[0-9]*\"/\"da_start\": \"1\"/; s/\"da_start_hash\": \"[0-9a-f]*\"/\"da_start_hash\": \"$old_hash\"/" \
+    genesis.json >old.json
+run 6 --verify "celestia:$old_url" --genesis old.json
+says "older than the trusting period" err
+says "--trusted-header HEIGHT:HASH" err
+run 6 --verify "celestia:$old_url" --genesis old.json --trusted-header "34:$young" # downwards, by hashes: no batches
+says "heights 1..36 complete" out
+run 6 doctor "celestia:$old_url" --genesis old.json
+says "days old, more than 7" out
+run 0 record "celestia:$old_url" --genesis old.json --trusted-header "34:$young" -o old.dsdn
+run 6 --verify old.dsdn --genesis old.json --trusted-header "34:$young"
+says "heights 1..36 complete" out
+run 6 --verify old.dsdn --genesis old.json
+says "heights 1..1 complete" out
+sed 's/"da_start_hash": "[0-9a-f]*"/"da_start_hash": "'"$(printf '%064d' 7)"'"/' old.json >wrong.json
+run 3 --verify "celestia:$old_url" --genesis wrong.json --trusted-header "34:$young"
+says "the genesis names another header for height 1" err
 
 # ---- an authority that signs twice: two histories of one key ----
 # The first batch is on its way when the other coordinator, which does not know of it, signs one for the same sequence.

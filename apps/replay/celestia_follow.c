@@ -6,6 +6,13 @@
 
 /* ---- a reader as the giver -------------------------------------------------------------------- */
 
+static void say_needed(struct dsdn_error *error)
+{
+    size_t len = strlen(error->message);
+    snprintf(error->message + len, sizeof error->message - len,
+             "; a newer one is needed: --trusted-header HEIGHT:HASH, or the --state of a younger run");
+}
+
 int feed_from_reader(void *self, uint64_t height, struct dsdn_da_height *out, struct dsdn_error *error)
 {
     struct feed_reader *r = self;
@@ -17,6 +24,7 @@ int feed_from_reader(void *self, uint64_t height, struct dsdn_da_height *out, st
         struct dsdn_error why = DSDN_ERROR_INIT;
         int got = dsdn_reader_next(r->reader, WAIT_MS, out, &answer, &why);
         if (got != DSDN_E_AGAIN) {
+            if (got == DSDN_E_UNVERIFIED) say_needed(&why);
             if (got && error) *error = why;
             return got;
         }
