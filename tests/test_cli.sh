@@ -310,14 +310,16 @@ run 3 diff log.dsdn other.dsdn
 says WRONG_GENESIS err
 run 0 generate --seed 11 --events 3010 --events-per-batch 50 -o fork.dsdn
 run 3 diff log.dsdn fork.dsdn
-says "first different batch: 24 (batch)" out
-says "batch 24" err
+# Where two logs of different lengths part is the generator's business; that it is named everywhere alike is diff's.
+parted=$(sed -n 's/^first different batch: \([0-9]*\) (batch)$/\1/p' out)
+[ "${parted:-0}" -gt 0 ] || fail "no batch where the logs part: $(head -1 out)"
+says "batch $parted" err
 says "first key: " out
 run 3 diff log.dsdn fork.dsdn --json
-says '{"equal":false,"what":"batch","seq":24,"a":{"source":"log.dsdn","batches":25,' out
-says "\"root\":\"$(root log.dsdn --to seq:24)\"" out
-says "\"root\":\"$(root fork.dsdn --to seq:24)\"" out
-run 0 diff log.dsdn fork.dsdn --to seq:23 --json
+says "{\"equal\":false,\"what\":\"batch\",\"seq\":$parted,\"a\":{\"source\":\"log.dsdn\",\"batches\":$((parted + 1))," out
+says "\"root\":\"$(root log.dsdn --to "seq:$parted")\"" out
+says "\"root\":\"$(root fork.dsdn --to "seq:$parted")\"" out
+run 0 diff log.dsdn fork.dsdn --to "seq:$((parted - 1))" --json
 says '{"equal":true,"what":"nothing","seq":null,' out
 run 3 diff log.dsdn@seq:59 log.dsdn
 says "first different batch: 60 (length)" out
