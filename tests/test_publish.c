@@ -693,7 +693,7 @@ static void matrix(enum fault_kind kind, uint64_t stride)
 static void test_crash(void **state)
 {
     (void)state;
-    matrix(FAULT_CRASH, test_scale() > 1 ? 1 : 3);
+    matrix(FAULT_CRASH, test_scale() > 1 ? 1 : FAULT_LOSSES); /* every call, each in one way */
 }
 
 static void test_failing_call(void **state)
