@@ -11,6 +11,7 @@
 #include "log/hash.h"
 #include "tests/devnet_util.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -399,6 +400,48 @@ static void test_lies(void **state)
     devnet_stop(&honest);
 }
 
+/* False headers where the chain is known: on the way down from a pin, and when heights are read again. */
+static void test_lies_below(void **state)
+{
+    struct devnet d;
+    struct dsdn_error error;
+    enum dsdn_da_answer answer;
+    struct seen s = {.blobs = 0}, again = {.blobs = 0};
+    (void)state;
+    start_chain(&d, 0);
+    struct dsdn_endpoint_options node = node_at(&d);
+    struct dsdn_reader_options o = options_for(&node, 5);
+    o.pin_height = 50;
+    header_hash(&d, 50, o.pin_hash);
+    assert_true(devnet_fault(&d, "{\"kind\":\"fork\",\"text\":\"forger\",\"from\":20,\"to\":30}") > 0);
+    struct dsdn_reader *r = reader_new(&o);
+    int rc = DSDN_E_AGAIN;
+    for (int i = 0; i < 10 && rc == DSDN_E_AGAIN; i++) rc = trouble(r, &answer, &error);
+    assert_int_equal(rc, DSDN_E_CHAIN);
+    assert_int_equal(answer, DSDN_DA_BAD_HEADER);
+    assert_non_null(strstr(error.message, "height 30:"));
+    devnet_clear(&d);
+    for (int i = 0; i < 20; i++) { /* what had come ahead is refused in its turn */
+        struct dsdn_da_height h;
+        rc = dsdn_reader_next(r, 3000, &h, &answer, &error);
+        if (rc && rc != DSDN_E_AGAIN) assert_int_equal(rc, DSDN_E_CHAIN);
+        if (rc) continue;
+        assert_int_equal(h.height, 5);
+        break;
+    }
+    assert_int_equal(rc, 0);
+    read_to(r, 30, &s);
+    assert_true(devnet_fault(&d, "{\"kind\":\"forged_header\",\"text\":\"hash\",\"from\":9,\"to\":9}") > 0);
+    assert_int_equal(dsdn_reader_seek(r, 7, NULL), 0);
+    read_to(r, 8, &again);
+    for (rc = DSDN_E_AGAIN; rc == DSDN_E_AGAIN;) rc = trouble(r, &answer, &error);
+    assert_int_equal(rc, DSDN_E_CHAIN);
+    assert_int_equal(answer, DSDN_DA_BAD_HEADER);
+    assert_non_null(strstr(error.message, "height 9: the header is not the one of the trusted chain"));
+    dsdn_reader_free(r);
+    devnet_stop(&d);
+}
+
 /* A fork that the same validators signed: only a witness can tell. */
 static void test_witness(void **state)
 {
@@ -533,6 +576,17 @@ static void test_state(void **state)
         if (last == 30) assert_int_equal(truncate(path, about.st_size - 5), 0);
     }
     assert_memory_equal(parts.digest, whole.digest, 32);
+    /* a changed byte of a record, and all behind it, is not believed */
+    int fd = open(path, O_RDWR);
+    uint8_t byte;
+    off_t at = 64 + 48 * 24 + 8 + 5; /* in the hash of height 25 */
+    assert_true(fd >= 0 && pread(fd, &byte, 1, at) == 1);
+    byte ^= 1;
+    assert_true(pwrite(fd, &byte, 1, at) == 1);
+    close(fd);
+    r = reader_new(&o);
+    assert_int_equal(dsdn_reader_anchor(r).height, 24);
+    dsdn_reader_free(r);
     /* a pin that the state contradicts; another chain; no such file at all */
     struct dsdn_reader_options bad = o;
     bad.pin_hash[0] ^= 1;
@@ -754,9 +808,10 @@ static void test_proofs_of_a_fork(void **state)
     assert_true(devnet_fault(&d, "{\"kind\":\"fork\",\"text\":\"forger\",\"from\":21,\"to\":100000}") > 0);
     struct dsdn_reader_options o = options_for(&node, 15);
     o.proofs = true;
-    o.to = HEIGHTS;
     struct dsdn_reader *r = reader_new(&o);
-    read_to(r, HEIGHTS, &s);
+    read_to(r, 15, &s);
+    uint64_t last = dsdn_reader_anchor(r).height; /* so that the forger's step is read too */
+    read_to(r, last, &s);
     dsdn_reader_free(r);
     struct dsdn_celestia_audit *a = audit_new(20, pin);
     struct dsdn_audit_result result;
@@ -764,7 +819,7 @@ static void test_proofs_of_a_fork(void **state)
     if (scan(a, &s, &error)) fail_msg("%s", error.message);
     dsdn_celestia_audit_result(a, &result);
     assert_true(result.pinned);
-    assert_int_equal(result.end, HEIGHTS + 1);
+    assert_int_equal(result.end, last + 1);
     assert_int_equal(result.trusted_end, 21);
     assert_int_equal(dsdn_celestia_audit_height(a, s.proofs[5], ns, &blobs, &error), 0);
     dsdn_height_blobs_free(&blobs);
@@ -783,6 +838,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_interruptions),
         cmocka_unit_test(test_garbage),
         cmocka_unit_test(test_lies),
+        cmocka_unit_test(test_lies_below),
         cmocka_unit_test(test_witness),
         cmocka_unit_test(test_trust),
         cmocka_unit_test(test_state),
