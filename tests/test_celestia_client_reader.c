@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-enum { HEIGHTS = 60, PROOFS_MAX = 256 };
+enum { HEIGHTS = 100, PROOFS_MAX = 256 };
 
 static uint8_t ns[DSDN_NAMESPACE_LEN];
 
@@ -52,7 +52,7 @@ static void start_chain(struct devnet *d, uint32_t rotate_every)
     assert_true(devnet_submit(d, other, bytes, 700) > 0);
     other[28] -= 2;
     assert_true(devnet_submit(d, other, bytes, 700) > 0);
-    assert_true(devnet_produce(d, 20) > 0);
+    assert_true(devnet_produce(d, 70) > 0);
 }
 
 static struct dsdn_endpoint_options node_at(const struct devnet *d)
@@ -244,6 +244,7 @@ static void test_interruptions(void **state)
         struct dsdn_reader_options o = options_for(&node, 1);
         struct seen s = {.blobs = 0};
         o.pin_height = 1;
+        o.subscribe = i % 2 == 1;
         header_hash(&d, 1, o.pin_hash);
         if (i) assert_true(devnet_fault(&d, faults[i - 1]) > 0);
         struct dsdn_reader *r = reader_new(&o);
