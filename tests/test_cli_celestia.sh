@@ -389,6 +389,10 @@ run 6 --verify hole.dsdn --genesis genesis.json --json
 says '"unverified":[{"from":' out
 says "height $((start + 4)) has no proof" out
 says "\"root\":\"$root\"" out
+"$bin/archive_cut" log.dsdn altered.dsdn 0 0 4 || fail "archive_cut"
+run 3 --verify altered.dsdn --genesis genesis.json
+says "CHAIN: the batch is not the one that the primary makes canonical" err
+says "batch 4" err
 "$bin/archive_cut" log.dsdn none.dsdn 0 999999 || fail "archive_cut"
 run 0 --verify none.dsdn --genesis genesis.json --json
 says '"assurance":"authorised"' out

@@ -60,8 +60,8 @@ static int bind_namespace(struct celestia *c, const char *text, struct dsdn_erro
     if (!rc) rc = dsdn_namespace_check(c->ns, c->chain_id, error);
     if (rc || memcmp(c->ns, g->da_namespace, DSDN_NAMESPACE_LEN) == 0) return rc;
     dsdn_hex_encode(g->da_namespace, DSDN_NAMESPACE_LEN, hex);
-    return dsdn_fail(error, DSDN_E_USAGE, "the genesis binds its log to namespace %s, the source names another",
-                     hex);
+    return dsdn_fail(error, DSDN_E_USAGE,
+                     "the genesis binds its log to namespace %s, the source names another", hex);
 }
 
 static void endpoint_options(const struct celestia *c, const char *url, struct dsdn_endpoint_options *out)
@@ -71,7 +71,9 @@ static void endpoint_options(const struct celestia *c, const char *url, struct d
     *out = (struct dsdn_endpoint_options){
         .url = url,
         .token_file = c->options->token_file,
-        .timeout_ms = each < 1000 ? 1000 : each > 30000 ? 30000 : each,
+        .timeout_ms = each < 1000    ? 1000
+                      : each > 30000 ? 30000
+                                     : each,
         .retry_delay_ms = c->timeout_ms / 60 < 1000 ? c->timeout_ms / 60 : 1000,
     };
 }

@@ -14,9 +14,9 @@
 #include "adapters/celestia/reader.h"
 #include "statemachine/follow.h"
 
-#define CELESTIA_PREFIX      "celestia:"
-#define CELESTIA_TIMEOUT     120u         /* default of --timeout: seconds without any height */
-#define CELESTIA_PROOF_MAX   (128u << 20) /* bytes of the proof of one height in an archive */
+#define CELESTIA_PREFIX    "celestia:"
+#define CELESTIA_TIMEOUT   120u         /* default of --timeout: seconds without any height */
+#define CELESTIA_PROOF_MAX (128u << 20) /* bytes of the proof of one height in an archive */
 
 /* ---- facts ---- */
 
@@ -24,10 +24,10 @@
 
 struct da_facts {
     uint64_t da_start;
-    uint64_t start, complete; /* namespace data is proved complete in [start, complete]; complete is
-                                 DSDN_HEIGHT_NONE when nothing is */
-    uint64_t time_ms;         /* header time of `complete` */
-    uint64_t heights;         /* proved in this run: less than that with --state */
+    uint64_t start, complete;         /* namespace data is proved complete in [start, complete]; complete is
+                                         DSDN_HEIGHT_NONE when nothing is */
+    uint64_t time_ms;                 /* header time of `complete` */
+    uint64_t heights;                 /* proved in this run: less than that with --state */
     uint64_t next, included, settled; /* batches below: canonical, on the primary, settled */
     uint8_t root[32];                 /* state root behind batch next - 1, as the follower has it */
     uint64_t rollbacks, refused;
@@ -77,8 +77,8 @@ int celestia_head(const struct celestia *c, uint64_t *head, struct dsdn_error *e
 int celestia_reader(const struct celestia *c, uint64_t from, uint64_t to, bool proofs, const char *state_dir,
                     struct dsdn_reader **reader, struct dsdn_error *error);
 
-/* celestia_end is the height to read to: --to height:N, or the node's head.  INCOMPLETE when the head is below
- * N. */
+/* celestia_end is the height to read to: --to height:N, or the node's head.  INCOMPLETE when the head is
+ * below N. */
 int celestia_end(const struct celestia *c, uint64_t *to, struct dsdn_error *error);
 
 /* ---- celestia_follow.c: heights into a log ---- */
@@ -131,7 +131,8 @@ int proofs_get(void *proofs, uint64_t height, struct dsdn_da_height *out, struct
 /* proofs_hole is the first height whose proof is missing between others; 0: none is. */
 uint64_t proofs_hole(const struct proofs *proofs);
 
-/* proofs_result: heights [*first, *end) have proofs, those below *trusted_end follow from the trusted header. */
+/* proofs_result: heights [*first, *end) have proofs, those below *trusted_end follow from the trusted header.
+ */
 void proofs_result(const struct proofs *proofs, uint64_t *first, uint64_t *end, uint64_t *trusted_end);
 
 /* ---- celestia_source.c: both as sources ---- */

@@ -174,8 +174,8 @@ int proofs_get(void *self, uint64_t height, struct dsdn_da_height *out, struct d
         return dsdn_fail(error, DSDN_E_CHAIN, "the archive changed: the proof of height %llu is gone",
                          (unsigned long long)height);
     dsdn_height_blobs_free(&p->blobs);
-    rc = dsdn_celestia_audit_height(p->audit, (struct dsdn_view){p->whole.bytes, p->whole.len}, p->ns, &p->blobs,
-                                    error);
+    rc = dsdn_celestia_audit_height(p->audit, (struct dsdn_view){p->whole.bytes, p->whole.len}, p->ns,
+                                    &p->blobs, error);
     if (!rc) *out = p->blobs.height;
     return rc;
 }

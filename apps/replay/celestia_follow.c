@@ -28,8 +28,8 @@ int feed_from_reader(void *self, uint64_t height, struct dsdn_da_height *out, st
             if (got && error) *error = why;
             return got;
         }
-        if (interrupted) return dsdn_fail(error, DSDN_E_INTERRUPTED, "stopped at height %llu",
-                                          (unsigned long long)height);
+        if (interrupted)
+            return dsdn_fail(error, DSDN_E_INTERRUPTED, "stopped at height %llu", (unsigned long long)height);
         if ((clock_ns() - begun) / 1000000 < r->timeout_ms) continue;
         rc = dsdn_fail(error, got, "no height for %u s: %s", r->timeout_ms / 1000, why.message);
     }
@@ -91,10 +91,11 @@ static int feed_heights(struct feed *f, struct dsdn_error *error)
         dsdn_follow_status(f->follow, &status);
         if (status.settled >= f->settle) return DSDN_OK;
         if (want == DSDN_HEIGHT_NONE)
-            return dsdn_fail(error, DSDN_E_INCOMPLETE,
-                             "behind height %llu wait more direct bundles than there is room for, and no batch "
-                             "takes them",
-                             (unsigned long long)status.complete);
+            return dsdn_fail(
+                error, DSDN_E_INCOMPLETE,
+                "behind height %llu wait more direct bundles than there is room for, and no batch "
+                "takes them",
+                (unsigned long long)status.complete);
         if (want > f->to) return DSDN_OK;
         if (interrupted)
             return dsdn_fail(error, DSDN_E_INTERRUPTED, "stopped at height %llu", (unsigned long long)want);

@@ -75,7 +75,8 @@ int follower_open(const char *dir, const struct dsdn_genesis *genesis, const str
         o.hash_seed = clock_ns();
     int rc = dsdn_follow_open(&o, follow, &report, error);
     if (!rc && report.record_lost && !options->quiet)
-        fprintf(stderr, "dsdn-replay: %s: the record of the settled point is damaged; all heights are read again\n",
+        fprintf(stderr,
+                "dsdn-replay: %s: the record of the settled point is damaged; all heights are read again\n",
                 dir);
     return rc;
 }
@@ -133,7 +134,8 @@ int celestia_open(struct input *in, const struct options *options, struct dsdn_e
 
 /* Every batch of the archive, byte for byte, against the log that follows from the proofs.  *equal: batches
  * that are in both. */
-static int compare_batches(struct input *in, struct dsdn_source *log, uint64_t *equal, struct dsdn_error *error)
+static int compare_batches(struct input *in, struct dsdn_source *log, uint64_t *equal,
+                           struct dsdn_error *error)
 {
     struct dsdn_buffer buffers[2] = {{NULL, 0, 0}, {NULL, 0, 0}};
     struct dsdn_record ours, theirs;
@@ -174,7 +176,8 @@ static void explain_gap(struct da_facts *facts, const struct proofs *proofs, uin
     else if (trusted_end < end)
         snprintf(facts->gap, sizeof facts->gap,
                  "heights %llu to %llu do not follow from the trusted header (--trusted-header)",
-                 (unsigned long long)(trusted_end > first ? trusted_end : first), (unsigned long long)end - 1);
+                 (unsigned long long)(trusted_end > first ? trusted_end : first),
+                 (unsigned long long)end - 1);
     else
         snprintf(facts->gap, sizeof facts->gap,
                  "proofs of heights are there from %llu to %llu, and lead to %llu batches",

@@ -2,9 +2,9 @@
  *
  * In the archive stands for each height: its proof, in as many sections as it needs; the certificates that
  * were posted there; batches that were refused there, as losers; then the batches that are settled with it.
- * Those that are not settled at the end follow at the end.  So nothing that stands in it has to be taken back,
- * and an interrupted recording goes on behind its last batch: the follower gets the heights before from the
- * proofs that are there. */
+ * Those that are not settled at the end follow at the end.  So nothing that stands in it has to be taken
+ * back, and an interrupted recording goes on behind its last batch: the follower gets the heights before from
+ * the proofs that are there. */
 #include "apps/replay/celestia.h"
 #include "apps/replay/commands.h"
 #include "apps/replay/output.h"
@@ -37,7 +37,8 @@ static int put_proof(struct recording *r, const struct dsdn_da_height *h, struct
     for (size_t at = 0; !rc && at < h->proof.len; at += DSDN_ARCHIVE_CONTENT_MAX) {
         size_t left = h->proof.len - at;
         rc = dsdn_archive_append_blob(r->out.archive, DSDN_ARCHIVE_PROOF, h->height, h->proof.bytes + at,
-                                      left < DSDN_ARCHIVE_CONTENT_MAX ? left : DSDN_ARCHIVE_CONTENT_MAX, error);
+                                      left < DSDN_ARCHIVE_CONTENT_MAX ? left : DSDN_ARCHIVE_CONTENT_MAX,
+                                      error);
     }
     r->proof_bytes += h->proof.len;
     r->recorded++;
@@ -54,11 +55,12 @@ static int put_certificate(struct recording *r, const struct dsdn_da_blob *blob,
     struct dsdn_header header;
     if (!blob->bytes || blob->len < 4 || memcmp(blob->bytes, "DSDC", 4) != 0 ||
         dsdn_certificate_decode(blob->bytes + 4, blob->len - 4, &certificate, NULL) != 0 ||
-        dsdn_header_decode(blob->bytes + 4 + certificate.len, blob->len - 4 - certificate.len, &header, NULL) != 0 ||
+        dsdn_header_decode(blob->bytes + 4 + certificate.len, blob->len - 4 - certificate.len, &header,
+                           NULL) != 0 ||
         !dsdn_equal32(header.genesis, r->node.genesis.hash))
         return DSDN_OK;
-    return dsdn_archive_append_blob(r->out.archive, DSDN_ARCHIVE_CERTIFICATE, header.sequence, blob->bytes + 4,
-                                    certificate.len, error);
+    return dsdn_archive_append_blob(r->out.archive, DSDN_ARCHIVE_CERTIFICATE, header.sequence,
+                                    blob->bytes + 4, certificate.len, error);
 }
 
 static int on_height(void *self, const struct dsdn_da_height *h, struct dsdn_error *error)
@@ -96,8 +98,8 @@ static int on_event(void *self, const struct dsdn_follow_event *e, struct dsdn_e
     if (e->kind == DSDN_FOLLOW_SETTLED) return put_batches(r, e->sequence, error);
     if (e->kind != DSDN_FOLLOW_EVIDENCE || e->evidence != DSDN_EVIDENCE_INVALID || !r->fresh || !e->bytes.len)
         return DSDN_OK;
-    return dsdn_archive_append_blob(r->out.archive, DSDN_ARCHIVE_LOSER, e->sequence, e->bytes.bytes, e->bytes.len,
-                                    error);
+    return dsdn_archive_append_blob(r->out.archive, DSDN_ARCHIVE_LOSER, e->sequence, e->bytes.bytes,
+                                    e->bytes.len, error);
 }
 
 /* ---- going on -------------------------------------------------------------------------------- */
@@ -107,7 +109,8 @@ static int on_event(void *self, const struct dsdn_follow_event *e, struct dsdn_e
 static int feed_again(struct recording *r, uint64_t to, struct dsdn_error *error)
 {
     struct feed_reader source = {.timeout_ms = r->node.timeout_ms};
-    int rc = celestia_reader(&r->node, dsdn_follow_want(r->feed.follow), r->to, false, NULL, &source.reader, error);
+    int rc = celestia_reader(&r->node, dsdn_follow_want(r->feed.follow), r->to, false, NULL, &source.reader,
+                             error);
     r->feed.get = feed_from_reader;
     r->feed.self = &source;
     r->feed.to = to;
@@ -126,7 +129,8 @@ static int go_on(struct recording *r, struct dsdn_error *error)
     if (!rc && !dsdn_equal32(dsdn_archive_info(partial)->genesis, r->node.genesis.hash))
         rc = dsdn_fail_at(error, DSDN_E_WRONG_GENESIS, r->out.part, DSDN_NO_OFFSET,
                           "the unfinished archive belongs to another network");
-    if (!rc) rc = proofs_open(partial, &r->node.genesis, r->node.pin_height, r->node.pin_hash, &proofs, error);
+    if (!rc)
+        rc = proofs_open(partial, &r->node.genesis, r->node.pin_height, r->node.pin_hash, &proofs, error);
     if (!rc && proofs) {
         proofs_result(proofs, &first, &end, &trusted_end);
         r->last = end - 1;
@@ -172,12 +176,14 @@ static void remark(const struct recording *r)
 {
     const struct options *o = r->node.options;
     if (o->quiet) return;
-    fprintf(stderr, "%s: %llu batches, heights %llu to %llu proved, %llu recorded now with %llu bytes of proofs",
+    fprintf(stderr,
+            "%s: %llu batches, heights %llu to %llu proved, %llu recorded now with %llu bytes of proofs",
             r->out.path, (unsigned long long)r->out.next, (unsigned long long)r->facts.start,
             (unsigned long long)r->facts.complete, (unsigned long long)r->recorded,
             (unsigned long long)r->proof_bytes);
     if (r->empty_cnt)
-        fprintf(stderr, " (%llu a height without blobs)", (unsigned long long)(r->empty_bytes / r->empty_cnt));
+        fprintf(stderr, " (%llu a height without blobs)",
+                (unsigned long long)(r->empty_bytes / r->empty_cnt));
     fputc('\n', stderr);
     for (uint32_t i = 0; i < r->facts.found_cnt; i++) {
         char text[1024];
@@ -192,7 +198,8 @@ static int open_output(struct recording *r, struct dsdn_error *error)
 {
     const struct options *o = r->node.options;
     if (log_output_is_directory(o->output))
-        return dsdn_fail(error, DSDN_E_USAGE, "record writes an archive; `export` makes a log directory of one");
+        return dsdn_fail(error, DSDN_E_USAGE,
+                         "record writes an archive; `export` makes a log directory of one");
     int rc = log_output_open(&r->out, o->output, &r->node.genesis, NULL, o->force, o->resume, error);
     if (rc == DSDN_E_TRUNCATED && o->resume) /* nothing whole was written: from the beginning */
         rc = log_output_open(&r->out, o->output, &r->node.genesis, NULL, true, false, error);
@@ -227,7 +234,8 @@ int command_record(const struct options *o, struct dsdn_error *error)
 {
     struct place to;
     if (!celestia_named(o->arguments[0]))
-        return dsdn_fail(error, DSDN_E_USAGE, "record wants a source celestia:URL, not \"%.80s\"", o->arguments[0]);
+        return dsdn_fail(error, DSDN_E_USAGE, "record wants a source celestia:URL, not \"%.80s\"",
+                         o->arguments[0]);
     if (!o->output) return dsdn_fail(error, DSDN_E_USAGE, "record wants -o ARCHIVE");
     int rc = options_place("to", o->to, PLACE_HEIGHT, &to, error);
     if (rc) return rc;

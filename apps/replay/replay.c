@@ -18,9 +18,8 @@ static int read_options(struct run *run, const struct options *o, struct dsdn_er
     run->checks = o->verify   ? DSDN_CHECK_BODY | DSDN_CHECK_EVENT_IDS | DSDN_CHECK_SIGNATURES
                   : o->hashes ? DSDN_CHECK_BODY | DSDN_CHECK_EVENT_IDS
                               : 0;
-    int rc =
-        options_place("from", o->from, PLACE_GENESIS | PLACE_SEQUENCE | PLACE_CHECKPOINT | PLACE_HEIGHT,
-                      &run->from, error);
+    int rc = options_place("from", o->from, PLACE_GENESIS | PLACE_SEQUENCE | PLACE_CHECKPOINT | PLACE_HEIGHT,
+                           &run->from, error);
     if (!rc) rc = options_place("to", o->to, PLACE_SEQUENCE | PLACE_TIME | PLACE_HEIGHT, &run->to, error);
     if (!rc && o->expect_root) rc = options_hex32("expect-root", o->expect_root, run->expected, error);
     if (rc) return rc;

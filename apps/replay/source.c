@@ -132,7 +132,8 @@ static int open_genesis(struct input *in, const char *path, struct dsdn_error *e
     return rc;
 }
 
-int input_open(struct input *in, const char *argument, const struct options *options, struct dsdn_error *error)
+int input_open(struct input *in, const char *argument, const struct options *options,
+               struct dsdn_error *error)
 {
     *in = (struct input){.name = argument, .fd = -1};
     int rc = open_container(in, options, error);

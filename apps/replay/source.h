@@ -29,10 +29,11 @@ struct input {
 };
 
 /* input_open opens what `argument` names: - (an archive on standard input), a log or fixture directory, an
- * archive file or a pipe with one, or celestia:URL, which is followed to its end here.  --genesis is a genesis
- * file that the source must agree with, or that stands in for the one it does not carry; the options of DA
- * layers are read for those only.  NOT_FOUND, USAGE, WRONG_GENESIS, and the errors of what it opens.  Remarks
- * about what was found go to stderr unless --quiet.  input_close may follow in any case, once *in was zeroed. */
+ * archive file or a pipe with one, or celestia:URL, which is followed to its end here.  --genesis is a
+ * genesis file that the source must agree with, or that stands in for the one it does not carry; the options
+ * of DA layers are read for those only.  NOT_FOUND, USAGE, WRONG_GENESIS, and the errors of what it opens.
+ * Remarks about what was found go to stderr unless --quiet.  input_close may follow in any case, once *in was
+ * zeroed. */
 int input_open(struct input *in, const char *argument, const struct options *options,
                struct dsdn_error *error);
 void input_close(struct input *in);
@@ -45,8 +46,8 @@ int input_check(struct input *in, struct dsdn_error *error);
  * USAGE for a stream.  The source stands anywhere afterwards. */
 int input_height(struct input *in, uint64_t height, uint64_t *sequence, struct dsdn_error *error);
 
-/* input_place turns height:N into the sequence it stands for: of --from the first batch at N or above, of --to
- * the last one at N or below (DA layers: that height N leads to).  Other places stay as they are. */
+/* input_place turns height:N into the sequence it stands for: of --from the first batch at N or above, of
+ * --to the last one at N or below (DA layers: that height N leads to).  Other places stay as they are. */
 struct place;
 int input_place(struct input *in, struct place *place, bool end, struct dsdn_error *error);
 
