@@ -141,6 +141,9 @@ says "the trusted header was taken from the node itself" err
 # shellcheck disable=SC2086
 run 0 --verify $source --trusted-header node --require authorised
 # shellcheck disable=SC2086
+run 1 --verify $source --trusted-header node --state word
+[ -e word ] && fail "the node's word is kept"
+# shellcheck disable=SC2086
 run 0 --verify $source --to seq:3 --json
 says '"batches":4' out
 says '"assurance":"canonical"' out

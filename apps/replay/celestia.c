@@ -99,6 +99,9 @@ int celestia_bind(struct celestia *c, const char *source, const struct options *
     memcpy(c->chain_id, id.bytes, id.len);
     rc = bind_namespace(c, ns, error);
     if (!rc) rc = celestia_pin(options, &c->genesis, &c->pin_height, c->pin_hash, error);
+    if (!rc && !c->pin_height && options->state) /* a later run would take it for verified */
+        rc = dsdn_fail(error, DSDN_E_USAGE,
+                       "what rests on the node's own word is not kept: no --state with --trusted-header node");
     endpoint_options(c, c->url, &c->endpoint);
     for (uint32_t i = 0; !rc && i < options->witness.cnt; i++) {
         rc = dsdn_http_check(options->witness.items[i], error);
