@@ -126,13 +126,13 @@ void dsdn_json_write_blob(struct dsdn_text *t, const struct dsdn_json_blob *blob
 
 /* ---- the options of a submission ----------------------------------------------------------------- */
 
-/* A text that fits; missing, null and "" are the same. */
+/* A text that fits, to be written as it stands; missing, null and "" are the same. */
 static bool read_text(struct dsdn_view value, char *out, size_t cap)
 {
     struct dsdn_view text;
     *out = 0;
     if (dsdn_span_none(value)) return true;
-    if (!dsdn_span_plain(value, &text) || text.len >= cap) return false;
+    if (!dsdn_span_plain(value, &text) || text.len >= cap || memchr(text.bytes, 0x7f, text.len)) return false;
     memcpy(out, text.bytes, text.len);
     out[text.len] = 0;
     return true;
