@@ -58,6 +58,7 @@ struct dsdn_context {
     const uint64_t *hash;        /* key hashes of the event's TOUCH lines, in order */
     const struct dsdn_op *op;    /* the event as prepared, NULL outside the engine, and */
     const struct dsdn_reducer *reducers; /* the catalogue's: for what is known of embedded signatures */
+    struct dsdn_key_cache *keys; /* keys known to be valid, for signatures checked here; NULL: none */
 };
 
 /* An embedded signature as a SIGNED_BY line declares it. */

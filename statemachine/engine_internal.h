@@ -16,6 +16,7 @@ struct dsdn_engine {
     int gate_level;      /* -1: not made yet */
     uint8_t *transcript; /* non-OK outcomes of the batch being applied, encoded; grown before applying */
     size_t transcript_cap;
+    struct dsdn_key_cache *keys; /* of signatures that reducers check: the same members sign again and again */
     uint64_t applied;
     uint8_t fingerprint[32]; /* of the newest batch */
     bool fingerprint_known;

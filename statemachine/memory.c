@@ -40,7 +40,7 @@ int dsdn_pages_grow(struct dsdn_pages *p, size_t want, const char *what, struct 
         p->len = want;
         return DSDN_OK;
     }
-    if (p->len >= RANGE_FROM) { /* no range could be had before, or it is full */
+    if (p->len && (want < RANGE_FROM || p->len >= RANGE_FROM)) { /* no range yet, or it is full */
         void *moved = mremap(p->start, p->range, want, MREMAP_MAYMOVE);
         if (moved == MAP_FAILED)
             return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for %zu bytes of %s", want, what);
@@ -50,8 +50,12 @@ int dsdn_pages_grow(struct dsdn_pages *p, size_t want, const char *what, struct 
     struct dsdn_pages grown;
     if (!make_range(&grown, want))
         return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for %zu bytes of %s", want, what);
-    if (p->len) memcpy(grown.start, p->start, p->len);
-    dsdn_pages_free(p);
+    /* Pages move, bytes do not: a copy would touch them all again, and a whole huge page with them. */
+    if (p->len &&
+        mremap(p->start, p->range, p->range, MREMAP_MAYMOVE | MREMAP_FIXED, grown.start) == MAP_FAILED) {
+        dsdn_pages_free(&grown);
+        return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for %zu bytes of %s", want, what);
+    }
     *p = grown;
     return DSDN_OK;
 }

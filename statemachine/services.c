@@ -161,7 +161,7 @@ bool dsdn_embedded_valid(const struct dsdn_context *c, const char *field, const 
         return c->op->embedded == DSDN_EMBEDDED_GOOD;
     return dsdn_embedded_message(c->event, c->event_version, field, c->genesis, c->author, c->nonce,
                                  c->payload, c->payload_len, digest, NULL) == DSDN_OK &&
-           dsdn_verify(NULL, key, digest, signature);
+           dsdn_verify(c->keys, key, digest, signature);
 }
 
 dsdn_outcome dsdn_founders_agree(const struct dsdn_context *c, const struct dsdn_list *approvals)

@@ -56,6 +56,11 @@ static bool same_chunk(const struct dsdn_row_chunk *k, uint32_t object,
 dsdn_outcome dsdn_reduce_chunk_declared(struct dsdn_context *c, const struct dsdn_ev_chunk_declared *e)
 {
     struct dsdn_state *s = c->state;
+    uint8_t slot[36]; /* looked for now, needed at the end */
+    memcpy(slot, e->object, 32);
+    for (uint32_t i = 0; i < 4; i++) slot[32 + i] = (uint8_t)(e->index >> (24 - 8 * i));
+    uint64_t slot_hash = dsdn_key_hash(s->seed, slot, sizeof slot);
+    dsdn_table_prefetch_slot(&s->tables[dsdn_TABLE_chunk_slot], slot_hash);
     uint32_t object = dsdn_object_find_hashed(s, e->object, c->hash[0]);
     if (object == DSDN_NO_ROW) return DSDN_UNMET(OBJECT_UNKNOWN);
     const struct dsdn_row_object *o = dsdn_object_at(s, object);
@@ -71,10 +76,6 @@ dsdn_outcome dsdn_reduce_chunk_declared(struct dsdn_context *c, const struct dsd
     if (row != DSDN_NO_ROW)
         return same_chunk(dsdn_chunk_at(s, row), object, e, &ec) ? DSDN_RESULT(NO_EFFECT)
                                                                  : DSDN_RESULT(CONFLICT);
-    uint8_t slot[36];
-    memcpy(slot, e->object, 32);
-    for (uint32_t i = 0; i < 4; i++) slot[32 + i] = (uint8_t)(e->index >> (24 - 8 * i));
-    uint64_t slot_hash = dsdn_key_hash(s->seed, slot, sizeof slot);
     if (dsdn_chunk_slot_find_hashed(s, slot, slot_hash) != DSDN_NO_ROW) return DSDN_RESULT(CONFLICT);
 
     row = dsdn_chunk_insert_hashed(s, e->chunk, c->hash[1]);
