@@ -13,7 +13,7 @@
 
 #define DSDN_HTTP_BODY_MAX        (64u << 20) /* of an answer, unless the request says less */
 #define DSDN_HTTP_CONNECTIONS_MAX 64u         /* to one host */
-#define DSDN_HTTP_CONNECTIONS     16u         /* if nothing else is said: hides 50 ms of latency */
+#define DSDN_HTTP_CONNECTIONS     32u         /* if nothing else is said; figures: docs/performance.md */
 
 /* How a transfer ended.  number, name, text */
 #define DSDN_HTTP_END_LIST(X)                                                                                \
