@@ -12,6 +12,7 @@
 #include "roles/dsdn.h"
 #include "statemachine/engine.h"
 #include "statemachine/ordered.h"
+#include "statemachine/ring.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -142,7 +143,7 @@ static void print_tables(const struct dsdn_state *s)
         const struct dsdn_table *t = &s->tables[i];
         if (t->live_cnt < 1000) continue;
         double rows = t->live_cnt;
-        size_t all = 0, index = 0, ring = t->ring ? dsdn_ordered_memory(t->ring) : 0;
+        size_t all = 0, index = 0, ring = t->ring ? dsdn_ring_memory(t->ring) : 0;
         for (uint32_t k = 0; k < DSDN_TABLE_PAGES; k++) all += t->pages[k].len;
         for (uint32_t k = 0; k < DSDN_INDEX_MAX && t->index[k]; k++)
             index += dsdn_ordered_memory(t->index[k]);

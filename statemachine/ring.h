@@ -12,7 +12,8 @@
 
 struct dsdn_ring_walk {
     const struct dsdn_table *table;
-    uint32_t leaf, slot, left; /* left: places not visited yet */
+    uint64_t cell;
+    uint32_t left; /* places not visited yet */
 };
 
 /* dsdn_ring_begin starts at the first place that is >= `place`; places are in order of (place, key).  The
@@ -27,5 +28,8 @@ uint32_t dsdn_ring_next(struct dsdn_ring_walk *w);
 
 /* dsdn_ring_places is how many places there are. */
 uint32_t dsdn_ring_places(const struct dsdn_table *t);
+
+/* dsdn_ring_memory is how many bytes it takes; those of them that were never touched are not resident. */
+size_t dsdn_ring_memory(const struct dsdn_ring *ring);
 
 #endif

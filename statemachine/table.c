@@ -319,7 +319,7 @@ int dsdn_table_init(struct dsdn_table *t, struct dsdn_state *s, uint32_t number,
         if (!t->index[i])
             return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for an index of table %s", desc->name);
     }
-    if (t->ring_points && !(t->ring = dsdn_ring_new(t)))
+    if (t->ring_points && !(t->ring = dsdn_ring_new()))
         return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory for the ring of table %s", desc->name);
     return dsdn_table_reserve(t, rows ? rows : 1, error);
 }
@@ -328,7 +328,7 @@ void dsdn_table_free(struct dsdn_table *t)
 {
     for (int i = 0; i < DSDN_TABLE_PAGES; i++) dsdn_pages_free(&t->pages[i]);
     for (uint32_t i = 0; i < DSDN_INDEX_MAX; i++) dsdn_ordered_free(t->index[i]);
-    dsdn_ordered_free(t->ring);
+    dsdn_ring_free(t->ring);
     dsdn_tree_free(t->tree);
     *t = (struct dsdn_table){0};
 }

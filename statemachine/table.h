@@ -23,6 +23,7 @@
 struct dsdn_state;
 struct dsdn_table;
 struct dsdn_ordered;
+struct dsdn_ring;
 
 /* How a column is stored and encoded (statemachine/declare_tables.h has the C type of each). */
 enum dsdn_column_kind {
@@ -111,7 +112,7 @@ struct dsdn_table {
     uint64_t *unsettled_bits;
     uint32_t unsettled_cnt;
     bool late; /* its indexes are */
-    struct dsdn_ordered *ring; /* places: number row * ring_points + i; NULL without a ring */
+    struct dsdn_ring *ring; /* NULL without one */
     uint64_t *on_ring;         /* bit per row: its places are in `ring` */
     uint32_t ring_offset, ring_points;
     uint64_t *touched; /* bit per row: old value recorded in this batch, when the state takes fingerprints */

@@ -12,21 +12,17 @@ struct entry {
 
 struct order {
     const struct dsdn_table *table;
-    uint32_t
-        index; /* DSDN_INDEX_MAX: by primary key; PLACES: not rows but their places on the ring, by place */
-    uint32_t len; /* of its keys */
+    uint32_t index; /* DSDN_INDEX_MAX: by primary key */
+    uint32_t len;   /* of its keys */
 };
 
-enum { PLACES = DSDN_INDEX_MAX + 1, INDEX_KEY_MAX = 2 * DSDN_KEY_MAX + 256, FEW = 32 };
+enum { INDEX_KEY_MAX = 2 * DSDN_KEY_MAX + 256, FEW = 32 };
 
 /* The key of a row: in the row itself, or computed into buffer. */
 static const uint8_t *key_of(const struct order *o, uint32_t row, uint8_t *buffer)
 {
     if (o->index == DSDN_INDEX_MAX) return dsdn_row_at(o->table, row, o->table->desc->row_size);
-    if (o->index == PLACES)
-        dsdn_ring_key(o->table, row, buffer);
-    else
-        dsdn_index_key(o->table, o->index, row, buffer);
+    dsdn_index_key(o->table, o->index, row, buffer);
     return buffer;
 }
 
@@ -96,20 +92,11 @@ static void sort(const struct order *o, struct entry *a, struct entry *spare, ui
     }
 }
 
-/* How many numbers a row has in this order: itself, or its places if it is on the ring. */
-static uint32_t numbers_of(const struct order *o, uint32_t row)
-{
-    if (!dsdn_table_live(o->table, row)) return 0;
-    if (o->index != PLACES) return 1;
-    return dsdn_ring_wants(o->table, row) ? o->table->ring_points : 0;
-}
-
-/* *cnt numbers in order, in a new array. */
+/* The live rows in order, in a new array. */
 static int sorted_rows(const struct order *o, uint32_t **rows, uint32_t *cnt, struct dsdn_error *error)
 {
     const struct dsdn_table *t = o->table;
-    uint32_t all = 0, n = 0; /* no sum overflows: reserving the rows made sure of that */
-    for (uint32_t row = 0; row < t->row_end; row++) all += numbers_of(o, row);
+    uint32_t all = t->live_cnt, n = 0;
     struct entry *entries = malloc(((size_t)all * 2 + 1) * sizeof *entries);
     uint32_t *out = malloc((size_t)all * 4 + 4);
     if (!entries || !out) {
@@ -117,10 +104,8 @@ static int sorted_rows(const struct order *o, uint32_t **rows, uint32_t *cnt, st
         free(out);
         return dsdn_fail(error, DSDN_E_NO_MEMORY, "no memory to sort %u rows of %s", all, t->desc->name);
     }
-    for (uint32_t row = 0; row < t->row_end; row++) {
-        uint32_t numbers = numbers_of(o, row);
-        for (uint32_t i = 0; i < numbers; i++) entries[n++].row = row * numbers + i;
-    }
+    for (uint32_t row = 0; row < t->row_end; row++)
+        if (dsdn_table_live(t, row)) entries[n++].row = row;
     if (n > 1) sort(o, entries, entries + n, n, 0);
     for (uint32_t i = 0; i < n; i++) out[i] = entries[i].row;
     free(entries);
@@ -155,11 +140,7 @@ int dsdn_table_index_all(struct dsdn_table *t, struct dsdn_error *error)
         const struct order o = {t, i, dsdn_index_key(t, i, 0, key)};
         rc = build(&o, t->index[i], error);
     }
-    if (rc || !t->ring) return rc;
-    const struct order o = {t, PLACES, dsdn_ring_key_len(t)};
-    rc = build(&o, t->ring, error);
-    for (uint32_t row = 0; !rc && row < t->row_end; row++)
-        if (dsdn_table_live(t, row) && dsdn_ring_wants(t, row))
-            t->on_ring[row / 64] |= (uint64_t)1 << row % 64;
+    for (uint32_t row = 0; !rc && t->ring && row < t->row_end; row++)
+        if (dsdn_table_live(t, row)) dsdn_ring_settle(t, row);
     return rc;
 }
