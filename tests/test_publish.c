@@ -380,6 +380,43 @@ static void test_groups(void **state)
     publishing_close(&p);
 }
 
+/* A restart takes up a signed batch before the follower has read its da_origin again: the next batch waits
+ * for that height, it does not step back. */
+static void test_origin_not_read(void **state)
+{
+    (void)state;
+    struct publishing p;
+    struct dsdn_error error = DSDN_ERROR_INIT;
+    publishing_open(&p);
+    p.limits = (struct dsdn_batcher_limits){.events_max = 4, .delay_ms = 1, .idle_ms = UINT32_MAX};
+    must_start(&p);
+    blocks(&p, 4);
+    fill(&p, 1, 1);
+    step(&p);
+    assert_int_equal(status_of(&p).made, 1);
+    uint64_t origin = p.newest.origin_height;
+    process_stop(&p);
+    model_close(&p.follower);
+    model_open(&p.follower, &p.network, p.primary);
+    p.primary->head = origin - 1;
+    must_start(&p);
+    fill(&p, 2, 2);
+    model_read(&p.follower, p.signer);
+    struct dsdn_publisher_view view = model_view(&p.follower, p.now_ms);
+    view.head_height = origin;
+    if (dsdn_publisher_step(p.publisher, &view, &error)) fail_msg("step: %s", error.message);
+    assert_int_equal(status_of(&p).resumed, 1);
+    assert_int_equal(status_of(&p).made, 0);
+    assert_int_equal(status_of(&p).state, DSDN_PUBLISHER_CATCHING_UP);
+    p.primary->head = origin;
+    step(&p);
+    assert_int_equal(status_of(&p).made, 1);
+    assert_int_equal(status_of(&p).state, DSDN_PUBLISHER_PUBLISHING);
+    assert_int_equal(p.newest.sequence, 1);
+    assert_int_equal(p.newest.origin_height, origin);
+    publishing_close(&p);
+}
+
 /* Never included: dead after origin_lag_max heights; then, and not before, another header is signed. */
 static void test_dead(void **state)
 {
@@ -748,6 +785,7 @@ int main(void)
         cmocka_unit_test(test_direct),
         cmocka_unit_test(test_idle),
         cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_origin_not_read),
         cmocka_unit_test(test_dead),
         cmocka_unit_test(test_included_is_kept),
         cmocka_unit_test(test_rival),

@@ -280,6 +280,12 @@ static int make(struct dsdn_publisher *p, const struct dsdn_publisher_view *view
     uint64_t epoch;
     uint64_t time_ms = dsdn_batcher_time(head, &origin, view->now_ms);
     *made = false;
+    /* After a restart the head can be a batch of the signer's journal whose da_origin the follower has not
+     * read again yet: da_origin never steps back (protocol.md, section 5). */
+    if (origin.height < head->origin_height) {
+        p->state = DSDN_PUBLISHER_CATCHING_UP;
+        return DSDN_OK;
+    }
     if (!may_publish(p->ahead, o->key, time_ms, &epoch)) {
         p->state = DSDN_PUBLISHER_NO_AUTHORITY;
         return DSDN_OK;
