@@ -1,7 +1,7 @@
 /* memory.h: big growing arrays in whole pages: zero-filled, on huge pages where it pays, and never copied
- * when they grow: an array that passes 1 MiB moves once into an address range with room for 32 GiB, of which
- * only what is used is backed by memory.  Where the system refuses such a range the array grows by mremap
- * instead. */
+ * when they grow: small arrays grow by mremap; one that passes 1 MiB moves once, its pages with it, into an
+ * address range with room for 32 GiB, of which only what is used is backed by memory.  Where the system
+ * refuses such a range the array goes on growing by mremap. */
 #ifndef DSDN_STATEMACHINE_MEMORY_H
 #define DSDN_STATEMACHINE_MEMORY_H
 
