@@ -1,11 +1,11 @@
 #!/bin/bash
 # dsdn-replay on a log that lives on a primary: read from a node, recorded, audited with the node gone; and every way in
 # which a node or an archive can be wrong, by exit status and message.
-# usage: test_cli_celestia.sh DIRECTORY with dsdn-replay, dsdn-devnet, dsdn-coordinator and archive_cut
+# usage: test_cli_celestia.sh DIRECTORY with dsdn-replay, dsdn-devnet, dsdn-coordinator, archive_cut and batch_forge
 set -u
 bin=$(realpath "$1")
 replay=$bin/dsdn-replay
-for program in dsdn-replay dsdn-devnet dsdn-coordinator archive_cut; do [ -x "$bin/$program" ] || exit 1; done
+for program in dsdn-replay dsdn-devnet dsdn-coordinator archive_cut batch_forge; do [ -x "$bin/$program" ] || exit 1; done
 work=$(mktemp -d -p "$([ -w /dev/shm ] && echo /dev/shm || echo "${TMPDIR:-/tmp}")")
 devnet= other= old= pid=
 trap 'for p in $pid $devnet $other $old; do kill -9 "$p" && wait "$p"; done 2>/dev/null; rm -rf "$work"' EXIT
@@ -78,6 +78,8 @@ da="celestia:$url?namespace=$ns"
 # ---- a log on the primary ----
 "$bin/dsdn-coordinator" init --network test --key key --da "$da" --chain-id devnet-1 --token-file token.read \
     -o genesis.json >init.out 2>err || fail "init: $(cat err)"
+# Users own nothing here: direct bundles are free.
+sed -i 's/"key": "fault_window_ms"/"key": "direct_fee", "value": "0"}, {"key": "fault_window_ms"/' genesis.json
 start=$(number da_start init.out)
 for i in 1 2 3 4 5 6; do
     "$bin/dsdn-coordinator" sample --genesis genesis.json --seed $i --events 2500 --per-bundle 50 -o all || fail "sample"
@@ -123,9 +125,10 @@ run 2 --verify celestia:http://127.0.0.1:1 --genesis genesis.json --timeout 1
 run 0 --verify $source --json
 root=$(text root out)
 batches=$(number batches out)
+genesis=$(text genesis out)
 [ "$batches" -ge 10 ] || fail "only $batches batches"
 for field in '"ok":true' '"complete":true' '"assurance":"canonical"' "\"verified\":{\"da\":$((head + 1 - start)),\"chain\":$batches," \
-    "\"as_of\":{\"height\":$head,\"time\":17" "\"included\":$batches,\"settled\":$batches}" "\"anchor\":{\"genesis\":\"$(text genesis init.out)\"" \
+    "\"as_of\":{\"height\":$head,\"time\":17" "\"included\":$batches,\"settled\":$batches}" "\"anchor\":{\"genesis\":\"$genesis\"" \
     "\"header\":{\"height\":$start,\"hash\":\"$(sed -n 's/.*"da_start_hash": "\(.*\)".*/\1/p' genesis.json)\"}" '"source":"pinned"}' \
     '"findings":[]' '"events":15000'; do
     says "$field" out
@@ -334,6 +337,45 @@ sed 's/"da_start_hash": "[0-9a-f]*"/"da_start_hash": "'"$(printf '%064d' 7)"'"/'
 run 3 --verify "celestia:$old_url" --genesis wrong.json --trusted-header "34:$young"
 says "the genesis names another header for height 1" err
 
+# ---- an authority that leaves a direct bundle out ----
+# post FILE: as a blob of somebody's; prints its height.
+post() {
+    call devnet.Post "[[{\"namespace\":\"$(printf "$(sed 's/../\\x&/g' <<<"$ns")" | base64 -w 0)\",\"data\":\"$(base64 -w 0 "$1")\",\"share_version\":0,\"index\":-1}]]" |
+        sed 's/.*"result":\([0-9]*\).*/\1/'
+}
+"$bin/dsdn-coordinator" sample --genesis genesis.json --seed 11 --events 10 -o direct || fail "sample"
+{
+    printf DSDD
+    printf "$(echo "$genesis" | sed 's/../\\x&/g')"
+    printf '\2' # of kind 2, whose signature covers the kind no more than that of kind 1
+    tail -c +2 direct
+} >blob
+posted=$(post blob)
+call devnet.Produce '[2]' >/dev/null
+header=$(call header.GetByHeight "[$posted]")
+seconds=$(date -d "$(sed 's/.*"time":"\([^"]*\)","last_block_id".*/\1/' <<<"$header")" +%s%3N)
+"$bin/batch_forge" log.dsdn key "$posted" \
+    "$(sed 's/.*"commit":{[^}]*"block_id":{"hash":"\([0-9A-F]*\)".*/\1/' <<<"$header" | tr A-F a-f)" "$seconds" >forged || fail "batch_forge"
+refused=$(post forged)
+# shellcheck disable=SC2086
+run 3 --verify $source --json
+says "DIRECT: the direct bundle of author" err
+says "at height $posted index 0 is left out (seen at height $refused)" err
+says "batch $batches" err
+says '"ok":false' out
+says '"findings":[{"code":"DIRECT"' out
+says "\"root\":\"$root\"" out
+# shellcheck disable=SC2086
+run 0 record $source -o censored.dsdn
+says "recorded as it is: DIRECT" err
+# The next batch of an honest authority takes the bundle; the evidence stays.
+"$bin/dsdn-coordinator" sample --genesis genesis.json --seed 14 --events 40 --per-bundle 20 -o all || fail "sample"
+publish data all || fail "publish after a refused batch: $(head -c 400 err)"
+# shellcheck disable=SC2086
+run 3 --verify $source --json
+says '"events":15050' out
+says '"findings":[{"code":"DIRECT"' out
+
 # ---- an authority that signs twice: two histories of one key ----
 # The first batch is on its way when the other coordinator, which does not know of it, signs one for the same sequence.
 cp -r data twin
@@ -372,6 +414,8 @@ run 0 --verify part.dsdn --genesis genesis.json --json
 says "\"as_of\":{\"height\":$((head - 30))," out
 run 6 --verify log.dsdn
 says "--genesis FILE" err
+run 3 --verify censored.dsdn --genesis genesis.json
+says "DIRECT: the direct bundle of author" err
 run 3 --verify twice.dsdn --genesis genesis.json
 says "EQUIVOCATION" err
 run 0 --verify log.dsdn --require authorised
