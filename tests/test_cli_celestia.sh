@@ -86,7 +86,7 @@ for i in 1 2 3 4 5 6; do
     publish data all || fail "publish: $(head -c 400 err)"
     call devnet.Produce '[2]' >/dev/null
 done
-call devnet.Produce '[60]' >/dev/null
+call devnet.Produce '[84]' >/dev/null
 head=$(call devnet.Info '[]' | sed 's/.*"head":\([0-9]*\).*/\1/')
 source="$da --genesis genesis.json --token-file token.read"
 
@@ -298,6 +298,18 @@ lies 2 "height" "{\"kind\":\"drop\",\"method\":\"header.GetByHeight\",\"from\":$
 lies 6 "below Tail" "{\"kind\":\"error\",\"method\":\"header.GetByHeight\",\"text\":\"requested header (7) is below Tail (50)\"}"
 lies 6 "401" '{"kind":"status","value":401}'
 lies 0 "" '{"kind":"drop","method":"header.*","every":3}' --timeout 30
+# A socket dropped at every height, first when its header is asked for, then in the middle of its data: the same root.
+[ $((head - start)) -ge 100 ] || fail "only $((head - start)) heights"
+for height in $(seq "$start" "$head"); do
+    call devnet.Fault "[{\"kind\":\"drop\",\"method\":\"header.GetByHeight\",\"from\":$height,\"to\":$height,\"times\":1}]"
+    call devnet.Fault "[{\"kind\":\"truncate\",\"method\":\"share.GetNamespaceData\",\"from\":$height,\"to\":$height,\"times\":1,\"value\":40}]"
+done >/dev/null
+# shellcheck disable=SC2086
+run 0 --verify $source --expect-root "$root"
+call devnet.Faults '[]' >faults
+call devnet.Clear '[0]' >/dev/null
+dropped=$(grep -o '"fired":1' faults | wc -l)
+[ "$dropped" -ge $((head - start)) ] || fail "only $dropped sockets dropped"
 # shellcheck disable=SC2086
 run 3 --verify $source --witness "$other_url"
 says "have different headers" err

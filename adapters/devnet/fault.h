@@ -42,7 +42,7 @@ enum dsdn_devnet_fault_kind {
         DSDN_DEVNET_FAULT_CNT
 };
 
-#define DSDN_DEVNET_FAULTS_MAX   64u
+#define DSDN_DEVNET_FAULTS_MAX   256u
 #define DSDN_DEVNET_FAULT_TEXT   160u
 #define DSDN_DEVNET_FAULT_METHOD 64u
 #define DSDN_DEVNET_ANY_HEIGHT   UINT64_MAX /* asked about for a call that is about no height */
