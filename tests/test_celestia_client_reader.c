@@ -579,7 +579,7 @@ static void test_state(void **state)
     assert_memory_equal(parts.digest, whole.digest, 32);
     /* a changed byte of a record, and all behind it, is not believed */
     int fd = open(path, O_RDWR);
-    uint8_t byte;
+    uint8_t byte = 0;
     off_t at = 64 + 48 * 24 + 8 + 5; /* in the hash of height 25 */
     assert_true(fd >= 0 && pread(fd, &byte, 1, at) == 1);
     byte ^= 1;
