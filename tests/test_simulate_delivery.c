@@ -14,73 +14,10 @@
 
 #include "log/hash.h"
 #include "log/sequencer.h"
+#include "tests/stamp.h" /* what is tested here is delivery; test_sequencer.c uses Ed25519 */
 
 enum { BATCHES = 96, BLOBS = 400, CHAIN = 64, BODY = 128, BLOCK_MS = 60000, LAG = 8, WINDOW = 6, WIDE = 11 };
 enum { PRIMARY, QUORUM, EMERGENCY, SOURCES };
-
-/* The simulator brings signatures of its own (a hash of key and digest, which anyone could make) in place of
- * log/sign.h: what is tested here is delivery, and a thousand worlds take seconds.  test_sequencer.c uses
- * Ed25519. */
-struct dsdn_key_cache {
-    char unused;
-};
-
-int dsdn_sign_self_test(struct dsdn_error *error)
-{
-    (void)error;
-    return 0;
-}
-
-void dsdn_sign_key_from_seed(struct dsdn_sign_key *key, const uint8_t seed[32])
-{
-    memcpy(key->public_key, seed, 32);
-}
-
-void dsdn_sign_wipe(struct dsdn_sign_key *key)
-{
-    memset(key, 0, sizeof *key);
-}
-bool dsdn_key_valid(const uint8_t public_key[32])
-{
-    return public_key != NULL;
-}
-struct dsdn_key_cache *dsdn_key_cache_new(uint32_t capacity)
-{
-    return capacity ? calloc(1, 1) : NULL;
-}
-void dsdn_key_cache_free(struct dsdn_key_cache *cache)
-{
-    free(cache);
-}
-
-static void stamp(const uint8_t public_key[32], const uint8_t digest[32], uint8_t signature[64])
-{
-    uint8_t text[64];
-    memcpy(text, public_key, 32);
-    memcpy(text + 32, digest, 32);
-    dsdn_sha256(text, sizeof text, signature);
-    memcpy(signature + 32, public_key, 32);
-}
-
-void dsdn_sign(const struct dsdn_sign_key *key, const uint8_t digest[32], uint8_t signature[64])
-{
-    stamp(key->public_key, digest, signature);
-}
-
-bool dsdn_verify(struct dsdn_key_cache *cache, const uint8_t public_key[32], const uint8_t digest[32],
-                 const uint8_t signature[64])
-{
-    uint8_t want[64];
-    (void)cache;
-    stamp(public_key, digest, want);
-    return memcmp(want, signature, 64) == 0;
-}
-
-bool dsdn_verify_message(struct dsdn_key_cache *cache, const uint8_t public_key[32], const void *message,
-                         size_t len, const uint8_t signature[64])
-{
-    return len == 32 && dsdn_verify(cache, public_key, message, signature);
-}
 
 /* What a body says to the model state: 'X' invalid, 'H' announces epoch 1, 'W' widens the fork window, 'T'
  * takeover */
