@@ -448,6 +448,15 @@ run 6 --verify hole.dsdn --genesis genesis.json --json
 says '"unverified":[{"from":' out
 says "height $((start + 4)) has no proof" out
 says "\"root\":\"$root\"" out
+"$bin/archive_cut" log.dsdn headless.dsdn "$start" "$start" || fail "archive_cut"
+run 6 --verify headless.dsdn --genesis genesis.json
+says "height $start has no proof" err
+for byte in 100 300 999999; do # header, and the middle of what follows
+    rm -f false.dsdn
+    "$bin/archive_cut" log.dsdn false.dsdn 0 0 999999 $((start + 1)) $byte || fail "archive_cut"
+    run 3 --verify false.dsdn --genesis genesis.json
+    says "height $((start + 1))" err
+done
 "$bin/archive_cut" log.dsdn altered.dsdn 0 0 4 || fail "archive_cut"
 run 3 --verify altered.dsdn --genesis genesis.json
 says "CHAIN: the batch is not the one that the primary makes canonical" err

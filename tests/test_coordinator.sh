@@ -70,6 +70,9 @@ says '"genesis":"' out
 [ "$(stat -c %a key)" = 600 ] || fail "the key is not private"
 # shellcheck disable=SC2086
 refuses 2 "EXISTS" $init
+echo "a.MARKER.c" >token.wrong
+refuses 6 "INCOMPLETE: $url: header.NetworkHead: HTTP 401" init --network test --key key --da "$da" --chain-id devnet-1 --token-file token.wrong -o other.json
+grep -q MARKER out err && fail "the token is printed: $(cat err)"
 refuses 3 "WRONG_GENESIS" init --network test --key key --da "$da" --chain-id other --token-file token.read -o other.json
 run="--genesis genesis.json --key key --data data --da $da --token-file token.write --poll 20 --delay 20 --idle 300"
 chmod 644 key

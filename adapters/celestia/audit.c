@@ -125,8 +125,8 @@ static int remember(struct dsdn_celestia_audit *a, const struct dsdn_celestia_he
         return dsdn_fail(error, DSDN_E_CHAIN, "the proof of height %lld follows that of height %llu",
                          (long long)h->height, (unsigned long long)a->result.end - 1);
     } else if (!h->last_block_id.hash.len || !dsdn_equal32(h->last_block_id.hash.bytes, a->hashes[cnt - 1])) {
-        return dsdn_fail(error, DSDN_E_CHAIN, "height %lld: the header does not name the one before it",
-                         (long long)h->height);
+        return dsdn_fail(error, DSDN_E_CHAIN, "height %lld: the header does not name that of height %llu",
+                         (long long)h->height, (unsigned long long)a->result.end - 1);
     }
     if (cnt == a->cap) {
         size_t cap = a->cap ? 2 * a->cap : 1024;

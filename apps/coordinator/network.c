@@ -46,6 +46,15 @@ static int key_of_file(const char *path, uint8_t public_key[32], struct dsdn_err
     return rc;
 }
 
+/* A reader names the height that it was asked for; here it was asked for none. */
+static void name_no_height(struct dsdn_error *error)
+{
+    char prefix[48];
+    int len = snprintf(prefix, sizeof prefix, "height %llu: ", (unsigned long long)INT64_MAX);
+    if (error && len > 0 && strncmp(error->message, prefix, (size_t)len) == 0)
+        memmove(error->message, error->message + len, strlen(error->message + len) + 1);
+}
+
 /* The primary's newest header, as the node says: whoever makes a network decides what it begins with. */
 static int newest_header(const struct options *o, struct dsdn_da_height *height, struct dsdn_error *error)
 {
@@ -66,6 +75,7 @@ static int newest_header(const struct options *o, struct dsdn_da_height *height,
     }
     uint64_t head = dsdn_reader_head(reader).height;
     if (!rc && !head) rc = DSDN_E_AGAIN;
+    if (rc) name_no_height(error);
     if (!rc) rc = dsdn_reader_seek(reader, head, error);
     if (!rc) rc = dsdn_reader_next(reader, WAIT_MS, height, &answer, error);
     dsdn_reader_free(reader); /* what is used of *height is no pointer */

@@ -166,13 +166,13 @@ static int compare_batches(struct input *in, struct dsdn_source *log, uint64_t *
 
 static void explain_gap(struct da_facts *facts, const struct proofs *proofs, uint64_t equal)
 {
-    uint64_t first, end, trusted_end;
+    uint64_t first, end, trusted_end, hole = proofs_hole(proofs);
     proofs_result(proofs, &first, &end, &trusted_end);
-    if (proofs_hole(proofs))
+    if (first > facts->da_start) hole = facts->da_start; /* the first of all is a hole too */
+    if (hole)
         snprintf(facts->gap, sizeof facts->gap,
                  "height %llu has no proof, so heights from %llu on are not tied to the trusted header",
-                 (unsigned long long)proofs_hole(proofs),
-                 (unsigned long long)(trusted_end > first ? trusted_end : first));
+                 (unsigned long long)hole, (unsigned long long)(trusted_end > first ? trusted_end : first));
     else if (trusted_end < end)
         snprintf(facts->gap, sizeof facts->gap,
                  "heights %llu to %llu do not follow from the trusted header (--trusted-header)",
