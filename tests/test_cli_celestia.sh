@@ -211,6 +211,25 @@ resume=$(sed -n 's/^resume with: dsdn-replay //p' err)
 eval run 0 "$resume"
 says "root:         $root" out
 
+# Killed with -9 at fifty instants, every tenth time from scratch: what it goes on from is true.
+call devnet.Fault '[{"kind":"latency","method":"share.*","value":2}]' >/dev/null
+killed=0
+for i in $(seq 50); do
+    [ $((i % 10)) = 1 ] && rm -rf killed
+    # shellcheck disable=SC2086
+    "$replay" --verify $source --state killed --quiet >/dev/null 2>&1 &
+    pid=$!
+    sleep "0.0$((i * 37 % 9 + 1))"
+    kill -9 $pid
+    wait $pid
+    [ $? = 137 ] && killed=$((killed + 1))
+    pid=
+done 2>/dev/null
+call devnet.Clear '[0]' >/dev/null
+[ $killed -ge 10 ] || fail "only $killed of 50 runs were killed before their end"
+# shellcheck disable=SC2086
+run 0 --verify $source --state killed --expect-root "$root"
+
 # ---- recorded ----
 # shellcheck disable=SC2086
 run 0 record $source -o log.dsdn
