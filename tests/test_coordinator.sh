@@ -60,6 +60,10 @@ refuses 1 "no option" --frobnicate
 refuses 1 "cannot be" --da "http://x"
 refuses 1 "--bundles" --genesis g --key k --data d --da "$da" --once
 "$coordinator" --help | grep -q "usage: dsdn-coordinator" || fail "no help"
+"$coordinator" estimate >out || fail "estimate"
+grep -q "^1 KB  *87988  *0.00035  *0.00006$" out || fail "estimate: $(cat out)"
+grep -q "^30,000 of 10 KB  *19.9  *11.0$" out || fail "estimate of a month: $(cat out)"
+"$coordinator" estimate --gas-price 0.0105 | grep -q "^30,000 of 10 KB  *52.3  *29.0$" || fail "estimate at another price"
 "$coordinator" --version | grep -q "^dsdn-coordinator [0-9]" || fail "no version"
 
 # ---- a network ----

@@ -106,9 +106,10 @@ int main(int argc, char **argv)
     }
     if (!rc) rc = dsdn_sign_self_test(&error);
     if (!rc)
-        rc = o.command == COMMAND_INIT     ? command_init(&o, &error)
-             : o.command == COMMAND_SAMPLE ? command_sample(&o, &error)
-                                           : command_run(&o, &error);
+        rc = o.command == COMMAND_INIT       ? command_init(&o, &error)
+             : o.command == COMMAND_SAMPLE   ? command_sample(&o, &error)
+             : o.command == COMMAND_ESTIMATE ? command_estimate(&o, &error)
+                                             : command_run(&o, &error);
     if (!rc) return 0;
     dsdn_error_format(&error, text, sizeof text);
     fprintf(stderr, "dsdn-coordinator: error %s\n", text);

@@ -221,7 +221,7 @@ static int check(const struct options *o, struct dsdn_error *error)
                   : !o->output   ? "-o"
                                  : NULL;
         if (!missing && !o->da.has_namespace) missing = "a namespace in --da";
-    } else
+    } else if (o->command == COMMAND_SAMPLE)
         missing = !o->genesis ? "--genesis" : !o->events ? "--events" : !o->output ? "-o" : NULL;
     return missing ? dsdn_fail(error, DSDN_E_USAGE, "%s is needed; see dsdn-coordinator --help", missing)
                    : DSDN_OK;
@@ -233,6 +233,7 @@ int options_parse(struct options *o, int argc, char **argv, struct dsdn_error *e
     *o = (struct options){.per_bundle = 50};
     if (argc > 1 && strcmp(argv[1], "init") == 0) o->command = COMMAND_INIT;
     if (argc > 1 && strcmp(argv[1], "sample") == 0) o->command = COMMAND_SAMPLE;
+    if (argc > 1 && strcmp(argv[1], "estimate") == 0) o->command = COMMAND_ESTIMATE;
     for (i += o->command != COMMAND_RUN; i < argc; i++) {
         const char *name = argv[i], *equals = *name == '-' ? strchr(name, '=') : NULL;
         size_t len = equals ? (size_t)(equals - name) : strlen(name);
@@ -259,10 +260,11 @@ void options_help(FILE *out)
         "       dsdn-coordinator init --network NAME --key FILE --da celestia:URL?namespace=HEX --chain-id "
         "ID -o "
         "GENESIS\n"
-        "       dsdn-coordinator sample --genesis FILE --events N [--seed N] [--per-bundle N] -o FILE\n\n"
+        "       dsdn-coordinator sample --genesis FILE --events N [--seed N] [--per-bundle N] -o FILE\n"
+        "       dsdn-coordinator estimate [--gas-price UTIA]\n\n"
         "Follows the log of a network on its primary and publishes the bundles it is given as batches.\n"
         "init writes the genesis of a development network that begins at the primary's head; sample writes\n"
-        "bundles to try it with.\n\n",
+        "bundles to try it with; estimate tells what blobs cost on the primary.\n\n",
         out);
     for (size_t i = 0; i < COUNT(rows); i++)
         fprintf(out, "  %s%s%s\n        %s\n", rows[i].name, rows[i].value ? " " : "",

@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-enum command { COMMAND_RUN, COMMAND_INIT, COMMAND_SAMPLE };
+enum command { COMMAND_RUN, COMMAND_INIT, COMMAND_SAMPLE, COMMAND_ESTIMATE };
 
 /* celestia:URL?namespace=HEX */
 struct da_address {
