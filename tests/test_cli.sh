@@ -414,8 +414,21 @@ says "resume with: dsdn-replay --verify many.dsdn" err
 run 1 many.dsdn --state saved --resume
 run 0 --verify many.dsdn --root-every 1 --state saved --resume --json
 steady() { sed 's/"seconds":[^,]*,"events_per_second":[^,]*,//; s/"peak_rss_bytes":[^,]*,//' "$1"; }
-[ "$(steady out)" = "$(steady expected)" ] || fail "a resumed run reports something else than an uninterrupted one"
+[ "$(steady out)" = "$(steady expected)" ] ||
+    fail "a resumed run reports something else than an uninterrupted one: $(diff <(steady expected) <(steady out))"
 [ -e saved ] && fail "progress stays behind after the end"
+# The same wherever it is interrupted: behind declared roots, each is counted once.
+for pause in 05 08 11 14; do
+    "$replay" --verify many.dsdn --root-every 1 --state saved --json >out 2>err &
+    process=$!
+    sleep 0.$pause
+    kill -INT $process 2>/dev/null
+    wait $process
+    [ $? = 5 ] && run 0 --verify many.dsdn --root-every 1 --state saved --resume --json
+    [ "$(steady out)" = "$(steady expected)" ] ||
+        fail "a run interrupted after 0.$pause s reports something else: $(diff <(steady expected) <(steady out))"
+    rm -rf saved
+done
 
 # ---- the bench format: two StakeUpdated of an unknown node, 92 bytes each
 {

@@ -225,10 +225,10 @@ int run_span(struct run *run, struct dsdn_error *error)
     int rc = begin(run, error);
     if (rc) return rc;
     run->started = true;
+    /* What the state declares already was compared where it was computed: before a checkpoint by nobody here, before
+     * an interruption by the run that was interrupted. */
     run->attestation_rows =
-        run->options->resume
-            ? run->attestation_rows
-            : dsdn_engine_state(run->session.engine)->tables[dsdn_sys_TABLE_attestation].row_end;
+        dsdn_engine_state(run->session.engine)->tables[dsdn_sys_TABLE_attestation].row_end;
     if (run->attesting) rc = dsdn_engine_track(run->session.engine, error);
     struct dsdn_replay_options options = {
         .jobs = run->conditions.jobs,
