@@ -28,6 +28,7 @@ run() {
     timeout 60 "$replay" "$@" >out 2>err </dev/null
     local got=$?
     [ "$got" = "$want" ] || fail "exit $got, not $want: dsdn-replay $* ($(head -c 400 err))"
+    grep -qsF -f token.read out err && fail "the token is printed: dsdn-replay $*"
 }
 
 # says TEXT FILE: the file has the text.
