@@ -168,6 +168,28 @@ static void expect_blobs(const json_t *expected, const struct dsdn_share_run *ru
     assert_int_equal(found, json_array_size(expected));
 }
 
+/* Every byte of every share, node and absent leaf of a true answer counts. */
+static void refuse_each_byte(const struct answer *a, const uint8_t *ns, const struct dsdn_nmt_node *roots,
+                             uint32_t root_cnt)
+{
+    for (size_t i = 0; i < a->cnt; i++) {
+        const struct dsdn_nmt_proof *proof = &a->rows[i].proof;
+        for (uint32_t part = 0; part < proof->node_cnt + 2; part++) {
+            struct dsdn_view v = part < proof->node_cnt    ? proof->nodes[part]
+                                 : part == proof->node_cnt ? proof->leaf_hash
+                                                           : a->rows[i].shares;
+            for (size_t at = 0; at < v.len; at++) {
+                uint8_t *byte = (uint8_t *)(uintptr_t)v.bytes + at;
+                *byte ^= (uint8_t)(1u << at % 8);
+                if (!dsdn_namespace_data_verify(ns, roots, root_cnt, a->rows, a->cnt, NULL,
+                                                &(struct dsdn_namespace_result){0}, NULL))
+                    fail_msg("row %zu, part %u: byte %zu does not count", i, part, at);
+                *byte ^= (uint8_t)(1u << at % 8);
+            }
+        }
+    }
+}
+
 static void namespace_case(const char *path, const json_t *c, const struct dsdn_nmt_node *roots,
                            uint32_t root_cnt)
 {
@@ -195,6 +217,7 @@ static void namespace_case(const char *path, const json_t *c, const struct dsdn_
         if (blobs) expect_blobs(blobs, a.runs, result.run_cnt);
         assert_int_equal(
             dsdn_namespace_data_verify(ns.bytes, roots, root_cnt, a.rows, a.cnt, NULL, &result, NULL), 0);
+        refuse_each_byte(&a, ns.bytes, roots, root_cnt);
     }
     view_free(ns);
     answer_free(&a);
