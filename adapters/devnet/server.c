@@ -232,6 +232,7 @@ int dsdn_devnet_server_new(struct dsdn_devnet_node *node, const struct dsdn_devn
                                              .protocols = protocols,
                                              .pt_serv_buf_size = SESSION_PIECE,
                                              .max_http_header_data = 4096,
+                                             .max_http_header_pool = 2 * SESSION_BUSY_MAX,
                                              .keepalive_timeout = IDLE_SECONDS,
                                              .retry_and_idle_policy = &ping};
     lws_set_log_level(0, NULL);

@@ -90,8 +90,12 @@ int http_writeable(struct session *c)
     if (!c->answer && !c->refused) return 0;
     if (!c->head_sent) {
         if (!write_head(c)) return -1;
-        lws_callback_on_writable(c->wsi);
-        return 0;
+        /* An answer without a body is whole now, and the next request may be here before the socket is asked again:
+         * libwebsockets 4.1 turns in circles over bytes that come before it knows that the answer ended. */
+        if (body_len(c)) {
+            lws_callback_on_writable(c->wsi);
+            return 0;
+        }
     }
     int done = body_len(c) ? write_piece(c) : 1;
     if (done < 0) return -1;
